@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The only way to change a packet. An Editor writes a header field or payload, brings lengths and
+// checksums along (incrementally: what was wrong stays as wrong), and enters the effect into the
+// ledger when it goes out of scope. An edit that is not in the ledger cannot be written.
+//
+// AddressRewrite is the same for the fast path: what a translating function does to every packet of
+// one direction of a session, computed once when the session opens.
+//
+// Editing a field to the value it has is no effect. Fields: field.h.
+#pragma once
+
+#include <rte_ip.h>
+
+#include <span>
+
+#include "dataplane/checksum.h"
+#include "dataplane/ledger.h"
+#include "dataplane/packet.h"
+
+namespace glassbox {
+
+// Rewrites one end of IPv4 packets: source or destination address, and its port or ICMP identifier.
+struct AddressRewrite {
+  enum class End : std::uint8_t { kSource, kDestination };
+
+  std::uint32_t address = 0;  // network order
+  std::uint16_t port = 0;     // network order
+  std::uint16_t ip_delta = 0;
+  std::uint16_t transport_delta = 0;
+  EffectId effect = 0;           // of a packet with a transport header
+  EffectId address_effect = 0;   // of a later fragment: the address alone
+  End end = End::kSource;
+  std::uint8_t flags = 0;        // kChangesAddress, kChangesPort
+
+  static constexpr std::uint8_t kChangesAddress = 1;
+  static constexpr std::uint8_t kChangesPort = 2;
+
+  // From the tuple as it comes to the function to the tuple as it leaves; one end may differ.
+  static AddressRewrite between(const Tuple& before, const Tuple& after, End end,
+                                FunctionId function, Ledger& ledger);
+  bool changes() const { return flags != 0; }
+  // The packet has kIpv4 and one of kTcp, kUdp, kIcmp|kQuery, or is a later fragment.
+  void apply(Packet& packet, Ledger& ledger) const;
+};
+static_assert(sizeof(AddressRewrite) == 16);
+
+class Editor {
+ public:
+  Editor(Packet& packet, FunctionId function, Ledger& ledger)
+      : packet_(packet), ledger_(ledger), function_(function) {}
+  ~Editor() {
+    if (!fields_.empty()) ledger_.edited(ledger_.intern(function_, fields_), packet_);
+  }
+  Editor(const Editor&) = delete;
+  Editor& operator=(const Editor&) = delete;
+
+  // IP. The version of the address is the packet's.
+  void set_source(const IpAddress& address);
+  void set_destination(const IpAddress& address);
+  void set_ttl(std::uint8_t ttl);  // ip.ttl or ipv6.hlim
+  void set_dsfield(std::uint8_t value);
+
+  // Transport: TCP or UDP ports, or the identifier of an ICMP query.
+  void set_source_port(std::uint16_t port);
+  void set_destination_port(std::uint16_t port);
+  void set_icmp_ident(std::uint16_t ident);
+  void set_tcp_seq(std::uint32_t seq);
+  void set_tcp_ack(std::uint32_t ack);
+  void set_tcp_flags(std::uint8_t flags);
+
+  // The packet that an ICMP error quotes (kRelated): what is said of it in the fields with #2. Its
+  // own checksums follow where the quote holds them, and so does the outer ICMP checksum.
+  void set_quoted_source(const IpAddress& address);
+  void set_quoted_destination(const IpAddress& address);
+  void set_quoted_source_port(std::uint16_t port);  // or the quoted query's identifier
+  void set_quoted_destination_port(std::uint16_t port);
+
+  // Payload: replaces `erase` bytes at `offset` (from the first payload byte) by `bytes`. The packet
+  // grows past its tailroom into further mbufs. False, and nothing is changed: the datagram would
+  // outgrow 65,535 bytes, the range lies outside the payload, or there is no mbuf.
+  // For TCP, UDP and ICMP; whole datagrams only (no fragments).
+  bool replace_payload(std::uint32_t offset, std::uint32_t erase,
+                       std::span<const std::uint8_t> bytes, rte_mempool* pool);
+
+  std::uint32_t payload_length() const { return packet_.ip_end - packet_.payload; }
+
+ private:
+  std::uint8_t* at(std::uint32_t offset) {
+    return rte_pktmbuf_mtod_offset(packet_.mbuf, std::uint8_t*, offset);
+  }
+  void set_address(std::uint32_t offset, const IpAddress& address, Field four, Field six);
+  void set_quoted_address(std::uint32_t offset, const IpAddress& address, Field four, Field six);
+  // Writes 16 or 32 bits (network order) covered by the transport checksum.
+  template <typename T>
+  void set_transport(std::uint32_t offset, T value, Field field);
+  void set_quoted_port(std::uint32_t offset, std::uint16_t port, Field tcp, Field udp);
+  void fix_ip_checksum(std::uint32_t l3, ChecksumDelta delta);
+  // `pseudo`: the change is part of the pseudo-header, which ICMP has none of.
+  void fix_transport_checksum(ChecksumDelta delta, bool pseudo);
+  ChecksumDelta fix_quoted_transport_checksum(ChecksumDelta delta, bool pseudo);
+  Field payload_field() const;
+
+  Packet& packet_;
+  Ledger& ledger_;
+  FunctionId function_;
+  FieldSet fields_;
+};
+
+}  // namespace glassbox

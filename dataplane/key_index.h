@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A bounded hash index from flow keys to references, in buckets of one cache line: eight 16-bit tags
+// that one SIMD compare tests, eight 32-bit references. The keys themselves lie in the session
+// records; a reference is verified there, on a line that the fast path needs anyway.
+//
+// A key has two buckets. It goes to the first if there is room, else to the second and the first
+// counts it as an overflow, so that a lookup touches the second only when it must. When both are
+// full, one resident is moved to its other bucket. insert() fails when that does not help either.
+#pragma once
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/huge_array.h"
+
+namespace glassbox {
+
+using KeyRef = std::uint32_t;
+inline constexpr KeyRef kNoRef = UINT32_MAX;
+
+class KeyIndex {
+ public:
+  struct alignas(64) Bucket {
+    std::array<std::uint16_t, 8> tags;  // 0: empty
+    std::array<KeyRef, 8> refs;
+    std::uint16_t overflow;  // keys of this bucket that live in their second one
+  };
+  static_assert(sizeof(Bucket) == 64);
+
+  explicit KeyIndex(std::uint64_t keys)
+      : buckets_(static_cast<std::uint32_t>(keys / kMeanLoad + 2)),
+        memory_(buckets_ * sizeof(Bucket)) {}
+
+  void prefetch(std::uint64_t hash) const { _mm_prefetch(at(first_of(hash)), _MM_HINT_T0); }
+
+  // The first reference with the hash's tag in its first bucket: most often the right one. Cheap;
+  // for prefetching what it points at. kNoRef: not in the first bucket.
+  KeyRef candidate(std::uint64_t hash) const {
+    const Bucket& bucket = *at(first_of(hash));
+    const std::uint32_t hits = matches(bucket, tag_of(hash));
+    return hits == 0 ? kNoRef : bucket.refs[static_cast<std::uint32_t>(__builtin_ctz(hits)) / 2];
+  }
+  bool overflowed(std::uint64_t hash) const { return at(first_of(hash))->overflow != 0; }
+
+  // The reference for which same(ref) holds; kNoRef without one.
+  template <typename Same>
+  KeyRef find(std::uint64_t hash, Same same) const {
+    const Bucket& first = *at(first_of(hash));
+    const KeyRef ref = find_in(first, tag_of(hash), same);
+    if (ref != kNoRef || first.overflow == 0) return ref;
+    return find_in(*at(second_of(hash)), tag_of(hash), same);
+  }
+
+  // The key must not be there yet. hash_of(ref) gives the hash of a resident's key. False: full.
+  template <typename HashOf>
+  bool insert(std::uint64_t hash, KeyRef ref, HashOf hash_of);
+  // Removes the reference. False: it was not there.
+  bool erase(std::uint64_t hash, KeyRef ref);
+
+  static double bytes_per_key() { return sizeof(Bucket) / kMeanLoad; }
+
+ private:
+  // Keys per bucket of eight when every session the table is bounded to has both its keys in.
+  static constexpr double kMeanLoad = 5.0;
+
+  Bucket* at(std::uint32_t bucket) const {
+    return reinterpret_cast<Bucket*>(memory_.data()) + bucket;
+  }
+  std::uint32_t reduce(std::uint32_t bits) const {
+    return static_cast<std::uint32_t>((std::uint64_t{bits} * buckets_) >> 32);
+  }
+  std::uint32_t first_of(std::uint64_t hash) const {
+    return reduce(static_cast<std::uint32_t>(hash));
+  }
+  std::uint32_t second_of(std::uint64_t hash) const {
+    return reduce(static_cast<std::uint32_t>(hash >> 32));
+  }
+  static std::uint16_t tag_of(std::uint64_t hash) {
+    const auto tag = static_cast<std::uint16_t>(hash ^ (hash >> 37));
+    return tag == 0 ? 1 : tag;
+  }
+  // Two bits for each matching position.
+  static std::uint32_t matches(const Bucket& bucket, std::uint16_t tag) {
+    const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(bucket.tags.data()));
+    return static_cast<std::uint32_t>(
+        _mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<short>(tag)))));
+  }
+  template <typename Same>
+  static KeyRef find_in(const Bucket& bucket, std::uint16_t tag, Same same) {
+    for (std::uint32_t hits = matches(bucket, tag); hits != 0; hits &= hits - 1, hits &= hits - 1) {
+      const KeyRef ref = bucket.refs[static_cast<std::uint32_t>(__builtin_ctz(hits)) / 2];
+      if (same(ref)) return ref;
+    }
+    return kNoRef;
+  }
+  static bool put(Bucket& bucket, std::uint16_t tag, KeyRef ref) {
+    const std::uint32_t free = matches(bucket, 0);
+    if (free == 0) return false;
+    const std::uint32_t position = static_cast<std::uint32_t>(__builtin_ctz(free)) / 2;
+    bucket.tags[position] = tag;
+    bucket.refs[position] = ref;
+    return true;
+  }
+  static bool remove(Bucket& bucket, std::uint16_t tag, KeyRef ref) {
+    for (std::uint32_t i = 0; i < 8; ++i) {
+      if (bucket.tags[i] != tag || bucket.refs[i] != ref) continue;
+      bucket.tags[i] = 0;
+      return true;
+    }
+    return false;
+  }
+  // Moves one resident of the bucket to its other bucket, if any has room there.
+  template <typename HashOf>
+  bool make_room(std::uint32_t bucket, HashOf hash_of);
+
+  std::uint32_t buckets_;
+  HugeArray memory_;
+};
+
+template <typename HashOf>
+bool KeyIndex::make_room(std::uint32_t number, HashOf hash_of) {
+  Bucket& bucket = *at(number);
+  for (std::uint32_t i = 0; i < 8; ++i) {
+    const std::uint64_t hash = hash_of(bucket.refs[i]);
+    const std::uint32_t first = first_of(hash);
+    const std::uint32_t second = second_of(hash);
+    const std::uint32_t other = number == first ? second : first;
+    if (other == number || !put(*at(other), bucket.tags[i], bucket.refs[i])) continue;
+    at(first)->overflow += number == first ? 1 : -1;
+    bucket.tags[i] = 0;
+    return true;
+  }
+  return false;
+}
+
+template <typename HashOf>
+bool KeyIndex::insert(std::uint64_t hash, KeyRef ref, HashOf hash_of) {
+  const std::uint16_t tag = tag_of(hash);
+  Bucket& first = *at(first_of(hash));
+  if (put(first, tag, ref)) return true;
+  Bucket& second = *at(second_of(hash));
+  if (!put(second, tag, ref)) {
+    if (make_room(first_of(hash), hash_of)) return put(first, tag, ref);
+    if (!make_room(second_of(hash), hash_of) || !put(second, tag, ref)) return false;
+  }
+  if (&first != &second) ++first.overflow;
+  return true;
+}
+
+inline bool KeyIndex::erase(std::uint64_t hash, KeyRef ref) {
+  const std::uint16_t tag = tag_of(hash);
+  Bucket& first = *at(first_of(hash));
+  if (remove(first, tag, ref)) return true;
+  if (!remove(*at(second_of(hash)), tag, ref)) return false;
+  --first.overflow;
+  return true;
+}
+
+}  // namespace glassbox

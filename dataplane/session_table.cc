@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/session_table.h"
+
+#include <algorithm>
+
+namespace glassbox {
+namespace {
+
+constexpr std::uint32_t kLine = 64;
+constexpr std::uint8_t kLive = 1;     // committed
+constexpr std::uint8_t kClosing = 2;  // its endpoints have ended it
+constexpr std::uint8_t kTaken = 4;    // opened, perhaps not committed yet
+
+// A session in which no function keeps anything (all passed the flow) only remembers that.
+constexpr Nanos kBareLifetime = std::chrono::seconds(60);
+
+constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t to) {
+  return (value + to - 1) / to * to;
+}
+
+std::uint32_t to_ms(Nanos span) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
+}
+
+}  // namespace
+
+void SessionLayout::add(FunctionId function, const SlotSpec& spec) {
+  Slot& slot = slots_[function];
+  slot.spec = spec;
+  slot.direction_offset = static_cast<std::uint16_t>(sizeof(FlowSide) + direction_bytes_);
+  direction_bytes_ += round_up(spec.direction_bytes, 8);
+  slot.shared_offset = static_cast<std::uint16_t>(shared_bytes_);
+  shared_bytes_ += round_up(spec.shared_bytes, 8);
+  slot.lifetime_offset = static_cast<std::uint16_t>(16 + 8 * lifetimes_);
+  ++lifetimes_;
+  users_ = static_cast<std::uint16_t>(users_ | (1u << function));
+  // Shared slots follow the lifetimes: shift all of them by what has been added.
+  std::uint32_t offset = 16 + 8 * lifetimes_;
+  for (FunctionId f = 0; f < kMaxFunctions; ++f) {
+    if ((users_ & (1u << f)) == 0) continue;
+    slots_[f].shared_offset = static_cast<std::uint16_t>(offset);
+    offset += round_up(slots_[f].spec.shared_bytes, 8);
+  }
+}
+
+std::uint32_t SessionLayout::direction_stride(std::uint32_t key_size) const {
+  return round_up(static_cast<std::uint32_t>(sizeof(FlowSide)) + direction_bytes_ + key_size, kLine);
+}
+
+std::uint32_t SessionLayout::shared_stride() const {
+  return round_up(16 + 8 * lifetimes_ + shared_bytes_, kLine);
+}
+
+SessionTable::Half::Half(const SessionLayout& layout, std::uint32_t key_size,
+                         std::uint32_t capacity)
+    : index(std::uint64_t{capacity} * 2),
+      key_offset(layout.direction_stride(key_size) - key_size),
+      direction_stride(layout.direction_stride(key_size)),
+      stride(2 * direction_stride + layout.shared_stride()),
+      records(std::size_t{capacity} * stride) {}
+
+SessionTable::SessionTable(const SessionLayout& layout, std::uint32_t capacity, std::uint64_t seed,
+                           SlotOwner& owner)
+    : layout_(layout),
+      capacity_(capacity),
+      hasher_(seed),
+      owner_(owner),
+      four_(layout, sizeof(FlowKey4), capacity),
+      six_(layout, sizeof(FlowKey6), capacity),
+      wheel_(capacity * 2) {
+  census_ = Census(bytes_per_session());
+  for (FunctionId f = 0; f < kMaxFunctions; ++f) name_slot_bytes(f);
+}
+
+// A slot's bytes are what its function asked for; the record's own bytes are the rest, so that the
+// census of the session and of the slots add up to the memory.
+void SessionTable::name_slot_bytes(FunctionId function) {
+  const SlotSpec& spec = layout_.slot(function).spec;
+  slot_census_[function] =
+      Census(2u * round_up(spec.direction_bytes, 8) + round_up(spec.shared_bytes, 8) + 8);
+}
+
+std::uint64_t SessionTable::bytes_per_session() const {
+  std::uint64_t slots = 0;
+  for (FunctionId f = 0; f < kMaxFunctions; ++f) {
+    if ((layout_.users() & (1u << f)) == 0) continue;
+    const SlotSpec& spec = layout_.slot(f).spec;
+    slots += 2u * round_up(spec.direction_bytes, 8) + round_up(spec.shared_bytes, 8) + 8;
+  }
+  const double index = 2 * KeyIndex::bytes_per_key() + sizeof(std::uint64_t);  // keys, wheel link
+  return four_.stride - slots + static_cast<std::uint64_t>(index + 0.5);
+}
+
+// --- finding ---------------------------------------------------------------------------------
+
+template <typename Key>
+FlowSide* SessionTable::find_in(const Half& half, const Key& key, std::uint64_t hash) const {
+  const KeyRef ref =
+      half.index.find(hash, [&](KeyRef r) { return *half.key<Key>(half.side(r)) == key; });
+  return ref == kNoRef ? nullptr : half.side(ref);
+}
+
+FlowSide* SessionTable::find(const FlowKey4& key, std::uint64_t hash) const {
+  return find_in(four_, key, hash);
+}
+
+FlowSide* SessionTable::find(const FlowKey6& key, std::uint64_t hash) const {
+  return find_in(six_, key, hash);
+}
+
+FlowSide* SessionTable::find(const Tuple& arriving, Side side) const {
+  if (arriving.version() == 4) {
+    const FlowKey4 key = FlowKey4::from(arriving, side);
+    return find(key, hash(key));
+  }
+  const FlowKey6 key = FlowKey6::from(arriving, side);
+  return find(key, hash(key));
+}
+
+std::uint64_t SessionTable::hash_of(const Half& half, KeyRef ref) const {
+  return &half == &four_ ? hasher_(*half.key<FlowKey4>(half.side(ref)))
+                         : hasher_(*half.key<FlowKey6>(half.side(ref)));
+}
+
+// --- addresses in the record -----------------------------------------------------------------
+
+SessionId SessionTable::id_of(const FlowSide* side) const {
+  const auto* bytes = reinterpret_cast<const std::byte*>(side);
+  if (bytes >= four_.records.data() && bytes < four_.records.data() + four_.records.size()) {
+    return static_cast<SessionId>(static_cast<std::size_t>(bytes - four_.records.data()) /
+                                  four_.stride);
+  }
+  return static_cast<SessionId>(static_cast<std::size_t>(bytes - six_.records.data()) /
+                                six_.stride) |
+         kSixBit;
+}
+
+FlowSide& SessionTable::side(SessionId session, std::uint8_t direction) const {
+  return *half(session).side(((session & ~kSixBit) << 1) | direction);
+}
+
+std::byte* SessionTable::shared_bytes(SessionId session) const {
+  const Half& h = half(session);
+  return h.records.data() + std::size_t{session & ~kSixBit} * h.stride + 2 * h.direction_stride;
+}
+
+SessionTable::SlotLife& SessionTable::life(SessionId session, FunctionId function) const {
+  return *reinterpret_cast<SlotLife*>(shared_bytes(session) +
+                                      layout_.slot(function).lifetime_offset);
+}
+
+Tuple SessionTable::arriving(SessionId session, std::uint8_t direction) const {
+  const Half& h = half(session);
+  const FlowSide* record = &side(session, direction);
+  return (session & kSixBit) != 0 ? h.key<FlowKey6>(record)->tuple()
+                                  : h.key<FlowKey4>(record)->tuple();
+}
+
+Side SessionTable::ingress(SessionId session, std::uint8_t direction) const {
+  const Half& h = half(session);
+  const FlowSide* record = &side(session, direction);
+  return static_cast<Side>((session & kSixBit) != 0 ? h.key<FlowKey6>(record)->side
+                                                    : h.key<FlowKey4>(record)->side);
+}
+
+std::uint32_t SessionTable::wheel_index(SessionId session) const {
+  return (session & ~kSixBit) + ((session & kSixBit) != 0 ? capacity_ : 0);
+}
+
+SessionId SessionTable::session_of_wheel(std::uint32_t index) const {
+  return index < capacity_ ? index : (index - capacity_) | kSixBit;
+}
+
+// --- life of a record ------------------------------------------------------------------------
+
+std::optional<SessionId> SessionTable::open(bool six, Instant now) {
+  Half& h = six ? six_ : four_;
+  std::uint32_t number = h.free;
+  if (number != UINT32_MAX) {
+    h.free = shared(number | (six ? kSixBit : 0)).next_free;
+  } else if (h.used < capacity_) {
+    number = h.used++;
+  } else {
+    census_.refused();
+    return std::nullopt;
+  }
+  const SessionId session = number | (six ? kSixBit : 0);
+  std::memset(h.records.data() + std::size_t{number} * h.stride, 0, h.stride);
+  SessionShared& record = shared(session);
+  record.created = now;
+  record.state = kTaken;
+  side(session, 1).direction = 1;
+  return session;
+}
+
+bool SessionTable::attach(SessionId session, std::uint8_t direction, const Tuple& arriving,
+                          Side ingress, Side egress) {
+  Half& h = half(session);
+  const KeyRef ref = ((session & ~kSixBit) << 1) | direction;
+  FlowSide* record = h.side(ref);
+  if (find(arriving, ingress) != nullptr) return false;
+  auto* key = const_cast<std::byte*>(
+      reinterpret_cast<const std::byte*>(h.key<FlowKey4>(record)));
+  if ((session & kSixBit) != 0) {
+    const FlowKey6 value = FlowKey6::from(arriving, ingress);
+    std::memcpy(key, &value, sizeof(value));
+  } else {
+    const FlowKey4 value = FlowKey4::from(arriving, ingress);
+    std::memcpy(key, &value, sizeof(value));
+  }
+  record->egress = egress;
+  if (!h.index.insert(hash_of(h, ref), ref, [&](KeyRef r) { return hash_of(h, r); })) return false;
+  shared(session).attached |= static_cast<std::uint8_t>(1u << direction);
+  return true;
+}
+
+bool SessionTable::attached(SessionId session, std::uint8_t direction) const {
+  return (shared(session).attached & (1u << direction)) != 0;
+}
+
+void SessionTable::detach(SessionId session, std::uint8_t direction) {
+  if (!attached(session, direction)) return;
+  Half& h = half(session);
+  const KeyRef ref = ((session & ~kSixBit) << 1) | direction;
+  h.index.erase(hash_of(h, ref), ref);
+  shared(session).attached &= static_cast<std::uint8_t>(~(1u << direction));
+}
+
+void SessionTable::commit(SessionId session, Instant now) {
+  SessionShared& record = shared(session);
+  record.state |= kLive;
+  census_.created(now);
+  recompute(session);
+  wheel_.schedule(wheel_index(session), first_deadline(session));
+}
+
+void SessionTable::free_record(SessionId session) {
+  detach(session, 0);
+  detach(session, 1);
+  Half& h = half(session);
+  SessionShared& record = shared(session);
+  record.state = 0;
+  record.next_free = h.free;
+  h.free = session & ~kSixBit;
+}
+
+void SessionTable::abandon(SessionId session) { free_record(session); }
+
+void SessionTable::close(SessionId session, Ending why, Instant when) {
+  if (why == Ending::kExpired && closing(session)) why = Ending::kClosed;
+  for (FunctionId f = 0; f < kMaxFunctions; ++f) {
+    if (occupied(session, f)) vacate(session, f, why, when);
+  }
+  wheel_.cancel(wheel_index(session));
+  census_.ended(why, when);
+  free_record(session);
+}
+
+void SessionTable::set_closing(SessionId session, bool closing) {
+  SessionShared& record = shared(session);
+  record.state = static_cast<std::uint8_t>(closing ? record.state | kClosing
+                                                   : record.state & ~kClosing);
+}
+
+bool SessionTable::closing(SessionId session) const {
+  return (shared(session).state & kClosing) != 0;
+}
+
+// --- slots and their lifetimes ---------------------------------------------------------------
+
+bool SessionTable::occupied(SessionId session, FunctionId function) const {
+  return (shared(session).occupied & (1u << function)) != 0;
+}
+
+void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now) {
+  SessionShared& record = shared(session);
+  const auto bit = static_cast<std::uint16_t>(1u << function);
+  record.occupied |= bit;
+  life(session, function) = {to_ms(lifetime), to_ms(now - record.created)};
+  for (const std::uint8_t direction : {0, 1}) {
+    side(session, direction).needs &= static_cast<std::uint16_t>(~bit);
+  }
+  slot_census_[function].created(now);
+  if ((record.state & kLive) != 0) recompute(session);
+}
+
+void SessionTable::vacate(SessionId session, FunctionId function, Ending why, Instant when) {
+  SessionShared& record = shared(session);
+  const auto bit = static_cast<std::uint16_t>(1u << function);
+  owner_.slot_ended(session, function, why, when);
+  record.occupied &= static_cast<std::uint16_t>(~bit);
+  const SessionLayout::Slot& slot = layout_.slot(function);
+  std::memset(shared_bytes(session) + slot.shared_offset, 0, slot.spec.shared_bytes);
+  for (const std::uint8_t direction : {0, 1}) {
+    FlowSide& half_record = side(session, direction);
+    half_record.needs |= bit;
+    std::memset(reinterpret_cast<std::byte*>(&half_record) + slot.direction_offset, 0,
+                slot.spec.direction_bytes);
+  }
+  slot_census_[function].ended(why, when);
+  if ((record.state & kLive) != 0) recompute(session);
+}
+
+void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos lifetime) {
+  SlotLife& slot = life(session, function);
+  const std::uint32_t ms = to_ms(lifetime);
+  if (slot.lifetime_ms == ms) return;
+  const bool shorter = ms < slot.lifetime_ms;
+  slot.lifetime_ms = ms;
+  recompute(session);
+  if (!shorter) return;
+  // The wheel would come too late: a shorter lifetime is the one case in which it is touched.
+  wheel_.cancel(wheel_index(session));
+  wheel_.schedule(wheel_index(session), first_deadline(session));
+}
+
+Instant SessionTable::deadline(SessionId session, FunctionId function) const {
+  const SessionShared& record = shared(session);
+  const SlotLife& slot = life(session, function);
+  Instant from = record.created + std::chrono::milliseconds(slot.born_ms);
+  for (const std::uint8_t direction : {0, 1}) {
+    const FlowSide& half_record = side(session, direction);
+    const bool refreshes =
+        attached(session, direction) &&
+        (layout_.slot(function).spec.refreshed_by & mask_of(ingress(session, direction))) != 0;
+    if (refreshes && half_record.last_seen > from) from = half_record.last_seen;
+  }
+  return from + std::chrono::milliseconds(slot.lifetime_ms);
+}
+
+Instant SessionTable::first_deadline(SessionId session) const {
+  const SessionShared& record = shared(session);
+  if (record.occupied == 0) {
+    const Instant seen = std::max({record.created, side(session, 0).last_seen,
+                                   side(session, 1).last_seen});
+    return seen + kBareLifetime;
+  }
+  Instant first = kNever;
+  for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
+    first = std::min(first, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
+  }
+  return first;
+}
+
+// What packets add, and until when the session certainly lives.
+void SessionTable::recompute(SessionId session) {
+  const SessionShared& record = shared(session);
+  const Instant first = first_deadline(session);
+  for (const std::uint8_t direction : {0, 1}) {
+    FlowSide& half_record = side(session, direction);
+    half_record.fresh_until = first;
+    std::uint32_t least = record.occupied == 0 ? to_ms(kBareLifetime) : UINT32_MAX;
+    for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
+      const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+      const bool refreshes =
+          attached(session, direction) &&
+          (layout_.slot(function).spec.refreshed_by & mask_of(ingress(session, direction))) != 0;
+      least = refreshes ? std::min(least, life(session, function).lifetime_ms) : 0;
+    }
+    half_record.lifetime_ms = least;
+  }
+}
+
+// --- expiry ----------------------------------------------------------------------------------
+
+Instant SessionTable::expire_slots(SessionId session, Instant now) {
+  const bool had_slots = shared(session).occupied != 0;
+  for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
+    const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+    const Instant end = deadline(session, function);
+    if (end > now) continue;
+    vacate(session, function, closing(session) ? Ending::kClosed : Ending::kExpired, end);
+  }
+  if (had_slots && shared(session).occupied == 0) return kNever;
+  const Instant next = first_deadline(session);
+  return next > now ? next : kNever;
+}
+
+Instant SessionTable::on_due(std::uint32_t index, Instant now) {
+  const SessionId session = session_of_wheel(index);
+  // The last slot to end gives the session its end; vacate() forgets it, so look first.
+  Instant last = first_deadline(session);
+  for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
+    last = std::max(last, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
+  }
+  const Instant next = expire_slots(session, now);
+  if (next == kNever) close(session, Ending::kExpired, std::min(last, now));
+  return next;
+}
+
+bool SessionTable::revive(SessionId session, Instant now) {
+  const Instant next = on_due(wheel_index(session), now);
+  if (next == kNever) return false;
+  recompute(session);
+  return true;
+}
+
+std::uint32_t SessionTable::advance(Instant now, std::uint32_t budget) {
+  return wheel_.advance(now, budget, [&](std::uint32_t index) { return on_due(index, now); });
+}
+
+void SessionTable::settle(Instant now) {
+  wheel_.settle(now, [&](std::uint32_t index) { return on_due(index, now); });
+}
+
+void SessionTable::for_each(const std::function<void(SessionId)>& visit) const {
+  for (const bool six : {false, true}) {
+    const Half& h = six ? six_ : four_;
+    for (std::uint32_t number = 0; number < h.used; ++number) {
+      const SessionId session = number | (six ? kSixBit : 0);
+      if ((shared(session).state & kLive) != 0) visit(session);
+    }
+  }
+}
+
+}  // namespace glassbox

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The session table of one worker: one record per bidirectional flow, found by either of two keys,
+// with a slot for every function that asked for one.
+//
+//   record   [ direction 0 | direction 1 | shared ]        each a multiple of a cache line
+//   direction  FlowSide, the functions' direction slots, the key that packets of it arrive with
+//   shared     SessionShared, the functions' lifetimes, their shared slots
+//
+// A packet of an established IPv4 flow touches one line of the index and one of the record. A
+// direction knows until when the session certainly lives (fresh_until), so that a lookup decides
+// about expiry without the other direction's line.
+//
+// Each slot has a lifetime of its own, refreshed by packets from the sides its function declared:
+//     deadline = max(slot created, last packet from a refreshing side) + lifetime
+// A slot past its deadline is absent, whether or not the wheel has come by; a session ends with its
+// last slot. A slot that ends alone (or is wiped) sets the function's bit in FlowSide::needs, and
+// the next packet takes the slow path for that function only.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "dataplane/census.h"
+#include "dataplane/flow_key.h"
+#include "dataplane/key_index.h"
+#include "dataplane/wheel.h"
+
+namespace glassbox {
+
+// Half of the record: what a packet of one direction needs. Function slots follow.
+struct FlowSide {
+  Instant fresh_until;        // the session lives at least until then
+  Instant last_seen;          // the last packet of this direction
+  std::uint32_t lifetime_ms;  // what a packet of this direction adds; 0: it refreshes not every slot
+  std::uint8_t direction;     // 0: as the session was opened
+  Side egress;                // where packets of this direction leave
+  std::uint16_t needs;        // functions that have to admit the flow again
+};
+static_assert(sizeof(FlowSide) == 24);
+
+using SessionId = std::uint32_t;
+inline constexpr SessionId kNoSession = UINT32_MAX;
+inline constexpr SessionId kSixBit = 1u << 31;  // sessions over IPv6 have a table half of their own
+
+using SideMask = std::uint8_t;
+inline constexpr SideMask kBothSides = 3;
+constexpr SideMask mask_of(Side side) { return static_cast<SideMask>(1u << index_of(side)); }
+
+// What a function asks of a session.
+struct SlotSpec {
+  std::uint16_t direction_bytes = 0;
+  std::uint16_t shared_bytes = 0;
+  SideMask refreshed_by = kBothSides;
+  bool wanted() const { return direction_bytes + shared_bytes != 0; }
+};
+
+// Where things lie in a record; made once per chain.
+class SessionLayout {
+ public:
+  void add(FunctionId function, const SlotSpec& spec);
+
+  struct Slot {
+    SlotSpec spec;
+    std::uint16_t direction_offset = 0;  // from FlowSide
+    std::uint16_t shared_offset = 0;     // from SessionShared
+    std::uint16_t lifetime_offset = 0;   // from SessionShared
+  };
+  bool empty() const { return users_ == 0; }
+  std::uint16_t users() const { return users_; }  // bit per function with a slot
+  const Slot& slot(FunctionId function) const { return slots_[function]; }
+  std::uint32_t direction_stride(std::uint32_t key_size) const;
+  std::uint32_t shared_stride() const;
+
+ private:
+  std::array<Slot, kMaxFunctions> slots_{};
+  std::uint16_t users_ = 0;
+  std::uint32_t direction_bytes_ = 0;
+  std::uint32_t shared_bytes_ = 0;
+  std::uint32_t lifetimes_ = 0;
+};
+
+// Told when a slot ends, so that its function can free what hangs on it.
+class SlotOwner {
+ public:
+  virtual void slot_ended(SessionId session, FunctionId function, Ending why, Instant when) = 0;
+
+ protected:
+  ~SlotOwner() = default;
+};
+
+class SessionTable {
+ public:
+  // `capacity` sessions over IPv4 and as many over IPv6. Memory is taken as it is used.
+  SessionTable(const SessionLayout& layout, std::uint32_t capacity, std::uint64_t seed,
+               SlotOwner& owner);
+
+  // --- the fast path, in stages ---------------------------------------------------------------
+  std::uint64_t hash(const FlowKey4& key) const { return hasher_(key); }
+  std::uint64_t hash(const FlowKey6& key) const { return hasher_(key); }
+  void prefetch_index4(std::uint64_t hash) const { four_.index.prefetch(hash); }
+  // The record that the key most likely has, prefetched; nullptr: certainly none in the first place.
+  FlowSide* prefetch_candidate4(std::uint64_t hash) const {
+    const KeyRef ref = four_.index.candidate(hash);
+    if (ref == kNoRef) return nullptr;
+    FlowSide* side = four_.side(ref);
+    _mm_prefetch(side, _MM_HINT_T0);
+    return side;
+  }
+  const FlowKey4& key4(const FlowSide* side) const { return *four_.key<FlowKey4>(side); }
+  FlowSide* find(const FlowKey4& key, std::uint64_t hash) const;
+  FlowSide* find(const FlowKey6& key, std::uint64_t hash) const;
+  // By what a packet carries; finds expired sessions too: ask fresh().
+  FlowSide* find(const Tuple& arriving, Side side) const;
+
+  // Notes a packet of a live session.
+  static void touch(FlowSide& side, Instant now) {
+    side.last_seen = now;
+    const Instant until = now + std::chrono::milliseconds(side.lifetime_ms);
+    if (until > side.fresh_until) side.fresh_until = until;
+  }
+
+  // --- the slow path --------------------------------------------------------------------------
+  // Decides about a session whose fresh_until has passed: ends the slots whose time has come and
+  // says whether the session is left.
+  bool revive(SessionId session, Instant now);
+  // A record with no keys and no slots. nullopt: full (counted as refused).
+  std::optional<SessionId> open(bool six, Instant now);
+  // Gives a direction its key and egress, and makes it findable. False: another session has the key
+  // or the index is full.
+  bool attach(SessionId session, std::uint8_t direction, const Tuple& arriving, Side ingress,
+              Side egress);
+  void detach(SessionId session, std::uint8_t direction);
+  bool attached(SessionId session, std::uint8_t direction) const;
+  // Ends every slot and frees the record.
+  void close(SessionId session, Ending why, Instant when);
+  // Gives the record of open() back when the chain refused: nothing is counted but the attempt.
+  void abandon(SessionId session);
+  // Counts and schedules a session whose keys and slots are complete.
+  void commit(SessionId session, Instant now);
+
+  void occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now);
+  void vacate(SessionId session, FunctionId function, Ending why, Instant when);
+  void set_lifetime(SessionId session, FunctionId function, Nanos lifetime);
+  bool occupied(SessionId session, FunctionId function) const;
+  // When a slot ends if no packet comes.
+  Instant deadline(SessionId session, FunctionId function) const;
+  // Marks a session as ended by its endpoints (both FINs, RST): its end counts as closed, and a new
+  // SYN may take its keys.
+  void set_closing(SessionId session, bool closing);
+  bool closing(SessionId session) const;
+
+  std::uint32_t advance(Instant now, std::uint32_t budget);
+  void settle(Instant now);
+  Instant next_due() const { return wheel_.next_due(); }
+
+  SessionId id_of(const FlowSide* side) const;
+  FlowSide& side(SessionId session, std::uint8_t direction) const;
+  Tuple arriving(SessionId session, std::uint8_t direction) const;
+  Side ingress(SessionId session, std::uint8_t direction) const;
+  // A function's part of the record; T must fit what it declared.
+  template <typename T>
+  T& direction_slot(FlowSide& side, FunctionId function) const {
+    return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(&side) +
+                                 layout_.slot(function).direction_offset);
+  }
+  template <typename T>
+  T& shared_slot(SessionId session, FunctionId function) const {
+    return *reinterpret_cast<T*>(shared_bytes(session) + layout_.slot(function).shared_offset);
+  }
+
+  const SessionLayout& layout() const { return layout_; }
+  std::uint32_t capacity() const { return capacity_; }
+  std::uint64_t bytes_per_session() const;
+  Census& census() { return census_; }
+  Census& slot_census(FunctionId function) { return slot_census_[function]; }
+  void name_slot_bytes(FunctionId function);
+  // Every live session, for control actions and tests; not for the datapath.
+  void for_each(const std::function<void(SessionId)>& visit) const;
+
+ private:
+  struct SessionShared {
+    Instant created;
+    std::uint16_t occupied;
+    std::uint8_t attached;
+    std::uint8_t state;  // RecordState, and kClosing
+    std::uint32_t next_free;
+  };
+  struct SlotLife {
+    std::uint32_t lifetime_ms;
+    std::uint32_t born_ms;  // after the session
+  };
+
+  // The records and the index of one address family.
+  struct Half {
+    Half(const SessionLayout& layout, std::uint32_t key_size, std::uint32_t capacity);
+    FlowSide* side(KeyRef ref) const {
+      return reinterpret_cast<FlowSide*>(records.data() + std::size_t{ref >> 1} * stride +
+                                         (ref & 1) * direction_stride);
+    }
+    template <typename Key>
+    const Key* key(const FlowSide* side) const {
+      return reinterpret_cast<const Key*>(reinterpret_cast<const std::byte*>(side) + key_offset);
+    }
+    KeyIndex index;
+    std::uint32_t key_offset;
+    std::uint32_t direction_stride;
+    std::uint32_t stride;
+    HugeArray records;
+    std::uint32_t used = 0;          // records ever taken
+    std::uint32_t free = UINT32_MAX;  // list of records given back
+  };
+
+  Half& half(SessionId session) { return (session & kSixBit) != 0 ? six_ : four_; }
+  const Half& half(SessionId session) const { return (session & kSixBit) != 0 ? six_ : four_; }
+  std::byte* shared_bytes(SessionId session) const;
+  SessionShared& shared(SessionId session) const {
+    return *reinterpret_cast<SessionShared*>(shared_bytes(session));
+  }
+  SlotLife& life(SessionId session, FunctionId function) const;
+  template <typename Key>
+  FlowSide* find_in(const Half& half, const Key& key, std::uint64_t hash) const;
+  std::uint64_t hash_of(const Half& half, KeyRef ref) const;
+  std::uint32_t wheel_index(SessionId session) const;
+  SessionId session_of_wheel(std::uint32_t index) const;
+  Instant first_deadline(SessionId session) const;
+  // Ends slots whose deadline is at or before now. Returns the next deadline, kNever: all is over.
+  Instant expire_slots(SessionId session, Instant now);
+  void recompute(SessionId session);
+  void free_record(SessionId session);
+  Instant on_due(std::uint32_t index, Instant now);
+
+  SessionLayout layout_;
+  std::uint32_t capacity_;
+  KeyHasher hasher_;
+  SlotOwner& owner_;
+  Half four_;
+  Half six_;
+  Wheel wheel_;
+  Census census_;
+  std::array<Census, kMaxFunctions> slot_census_;
+};
+
+}  // namespace glassbox
