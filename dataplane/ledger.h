@@ -42,6 +42,8 @@ class Observer {
   // The packet has Origin::kInjected or kSplit; packet.cause names its cause or its parent.
   virtual void born(const Packet&, FunctionId) {}
   virtual void transmitted(const Packet&, Side) {}
+  // A full transmit queue refused it.
+  virtual void unsent(const Packet&, Side) {}
 };
 
 struct Tally {

@@ -15,14 +15,12 @@
 #include <string_view>
 
 #include "dataplane/flow_key.h"
+#include "dataplane/link_type.h"
 #include "dataplane/types.h"
 
 namespace glassbox {
 
 struct FlowSide;  // session_table.h
-
-// Frames as they are on the wire of a port. The egress keeps the ingress's kind.
-enum class LinkType : std::uint8_t { kEthernet, kRawIp };
 
 // What the parser found, as bits.
 enum PacketFlag : std::uint16_t {
@@ -88,7 +86,10 @@ struct alignas(64) Packet {
   FlowKey6 key6;                   // filled when kIpv6 and kKeyed
   std::uint64_t cause = 0;         // id of the packet that made this one move: itself, or another
   std::uint32_t ip_end = 0;        // first byte behind the IP datagram; trailers follow
-  std::uint16_t quoted_l4 = 0;     // kRelated: the quoted transport header (at least 8 bytes)
+  union {
+    std::uint16_t quoted_l4 = 0;    // kRelated: the quoted transport header (at least 8 bytes)
+    std::uint16_t fragment_header;  // kIpv6 and kFragmented: the fragment header
+  };
   std::uint8_t quoted_protocol = 0;
   std::uint8_t born_at = 0;        // injected and split packets: the function that made them
 
@@ -112,24 +113,20 @@ static_assert(sizeof(Packet) == 128);
 
 inline constexpr std::uint16_t kMaxBatch = 64;
 
-// Packets that travel together. Iteration visits the packets still on their way; compact() removes
-// those that a function dropped, held or merged, and keeps the order.
+// Packets that travel together; they lie in storage of the worker's. Iteration visits the packets
+// still on their way; compact() removes those that a function dropped, held, merged or turned, and
+// keeps the order.
 class PacketBatch {
  public:
   Packet** begin() { return list_.data(); }
   Packet** end() { return list_.data() + count_; }
   std::uint16_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
-  bool full() const { return count_ == kMaxBatch; }
   Packet& operator[](std::uint16_t index) { return *list_[index]; }
 
-  // A fresh packet at the end. The batch must not be full.
-  Packet& append() {
-    Packet* packet = &storage_[used_++];
-    list_[count_++] = packet;
-    return *packet;
-  }
-  void clear() { count_ = used_ = 0; }
+  // At most kMaxBatch.
+  void append(Packet& packet) { list_[count_++] = &packet; }
+  void clear() { count_ = 0; }
 
   // Keeps the packets that still travel and calls leave(packet) for the others.
   template <typename Leave>
@@ -147,10 +144,8 @@ class PacketBatch {
   }
 
  private:
-  std::array<Packet, kMaxBatch> storage_;
   std::array<Packet*, kMaxBatch> list_;
   std::uint16_t count_ = 0;
-  std::uint16_t used_ = 0;
 };
 
 }  // namespace glassbox

@@ -374,6 +374,7 @@ bool walk_extensions(Packet& packet, const Cursor& frame, std::uint32_t end, std
     packet.protocol = header[0];
     offset += size;
     if (kind != IPPROTO_FRAGMENT) continue;
+    packet.fragment_header = static_cast<std::uint16_t>(offset - size);
     const std::uint16_t field = rte_be_to_cpu_16(load<std::uint16_t>(header + 2));
     more_fragments = (field & 1) != 0;
     const bool later = (field & 0xfff8) != 0;

@@ -257,6 +257,14 @@ void SessionTable::close(SessionId session, Ending why, Instant when) {
   free_record(session);
 }
 
+bool SessionTable::live(SessionId session) const { return (shared(session).state & kLive) != 0; }
+
+void SessionTable::waive(SessionId session, FunctionId function) {
+  for (const std::uint8_t direction : {0, 1}) {
+    side(session, direction).needs &= static_cast<std::uint16_t>(~(1u << function));
+  }
+}
+
 void SessionTable::set_closing(SessionId session, bool closing) {
   SessionShared& record = shared(session);
   record.state = static_cast<std::uint8_t>(closing ? record.state | kClosing

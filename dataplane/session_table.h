@@ -133,6 +133,7 @@ class SessionTable {
               Side egress);
   void detach(SessionId session, std::uint8_t direction);
   bool attached(SessionId session, std::uint8_t direction) const;
+  bool live(SessionId session) const;
   // Ends every slot and frees the record.
   void close(SessionId session, Ending why, Instant when);
   // Gives the record of open() back when the chain refused: nothing is counted but the attempt.
@@ -142,6 +143,8 @@ class SessionTable {
 
   void occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now);
   void vacate(SessionId session, FunctionId function, Ending why, Instant when);
+  // The function has nothing to keep in this session after all.
+  void waive(SessionId session, FunctionId function);
   void set_lifetime(SessionId session, FunctionId function, Nanos lifetime);
   bool occupied(SessionId session, FunctionId function) const;
   // When a slot ends if no packet comes.

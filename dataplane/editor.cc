@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/editor.h"
+
+#include <netinet/in.h>
+#include <rte_icmp.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include <algorithm>
+
+#include "dataplane/mbuf_bytes.h"
+
+namespace glassbox {
+namespace {
+
+constexpr std::uint32_t kTcpChecksum = 16;
+constexpr std::uint32_t kUdpChecksum = 6;
+constexpr std::uint32_t kIcmpChecksum = 2;
+constexpr std::uint32_t kIcmpIdent = 4;
+
+Field source_port_field(std::uint8_t protocol) {
+  if (protocol == IPPROTO_TCP) return Field::kTcpSrcPort;
+  return protocol == IPPROTO_UDP ? Field::kUdpSrcPort : Field::kIcmpIdent;
+}
+
+Field destination_port_field(std::uint8_t protocol) {
+  if (protocol == IPPROTO_TCP) return Field::kTcpDstPort;
+  return protocol == IPPROTO_UDP ? Field::kUdpDstPort : Field::kIcmpIdent;
+}
+
+template <typename T>
+T load(const std::uint8_t* from) {
+  T value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+
+template <typename T>
+void store(std::uint8_t* to, T value) {
+  std::memcpy(to, &value, sizeof(value));
+}
+
+void update(std::uint8_t* checksum, ChecksumDelta delta) {
+  store(checksum, delta.apply_to(load<std::uint16_t>(checksum)));
+}
+
+void update_udp(std::uint8_t* checksum, ChecksumDelta delta) {
+  store(checksum, udp_checksum_after(load<std::uint16_t>(checksum), delta));
+}
+
+}  // namespace
+
+// --- the fast path -----------------------------------------------------------------------------
+
+AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, End end,
+                                       FunctionId function, Ledger& ledger) {
+  const bool source = end == End::kSource;
+  const IpAddress& from = source ? before.source : before.destination;
+  const IpAddress& to = source ? after.source : after.destination;
+  const std::uint16_t old_port =
+      rte_cpu_to_be_16(source ? before.source_port : before.destination_port);
+  const std::uint16_t new_port =
+      rte_cpu_to_be_16(source ? after.source_port : after.destination_port);
+  AddressRewrite rewrite;
+  rewrite.end = end;
+  rewrite.port = new_port;
+  std::memcpy(&rewrite.address, to.bytes.data(), 4);
+  ChecksumDelta address_delta;
+  address_delta.replace(from.bytes.data(), to.bytes.data(), 4);
+  ChecksumDelta port_delta;
+  port_delta.replace16(old_port, new_port);
+  rewrite.ip_delta = address_delta.folded();
+  // ICMP has no pseudo-header: only the identifier counts.
+  ChecksumDelta transport = port_delta;
+  if (before.protocol != IPPROTO_ICMP) transport.add(address_delta);
+  rewrite.transport_delta = transport.folded();
+  FieldSet fields;
+  if (from != to) {
+    rewrite.flags |= kChangesAddress;
+    fields.insert(source ? Field::kIpSrc : Field::kIpDst);
+  }
+  rewrite.address_effect = ledger.intern(function, fields);
+  if (old_port != new_port) {
+    rewrite.flags |= kChangesPort;
+    fields.insert(source ? source_port_field(before.protocol)
+                         : destination_port_field(before.protocol));
+  }
+  rewrite.effect = ledger.intern(function, fields);
+  return rewrite;
+}
+
+void AddressRewrite::apply(Packet& packet, Ledger& ledger) const {
+  if (!changes()) return;
+  auto* data = rte_pktmbuf_mtod(packet.mbuf, std::uint8_t*);
+  auto* ip = reinterpret_cast<rte_ipv4_hdr*>(data + packet.l3);
+  const bool source = end == End::kSource;
+  (source ? ip->src_addr : ip->dst_addr) = address;
+  ip->hdr_checksum = ChecksumDelta(ip_delta).apply_to(ip->hdr_checksum);
+  std::uint8_t* transport = data + packet.l4;
+  const ChecksumDelta delta(transport_delta);
+  if (packet.has(kUdp)) {
+    store(transport + (source ? 0 : 2), port);
+    update_udp(transport + kUdpChecksum, delta);
+  } else if (packet.has(kTcp)) {
+    store(transport + (source ? 0 : 2), port);
+    update(transport + kTcpChecksum, delta);
+  } else if (packet.has(kQuery)) {
+    store(transport + kIcmpIdent, port);
+    update(transport + kIcmpChecksum, delta);
+  } else {
+    if ((flags & kChangesAddress) != 0) ledger.edited(address_effect, packet);
+    return;
+  }
+  ledger.edited(effect, packet);
+}
+
+// --- checksums that follow ---------------------------------------------------------------------
+
+void Editor::fix_ip_checksum(std::uint32_t l3, ChecksumDelta delta) { update(at(l3 + 10), delta); }
+
+void Editor::fix_transport_checksum(ChecksumDelta delta, bool pseudo) {
+  if (packet_.has(kTcp)) {
+    update(at(packet_.l4 + kTcpChecksum), delta);
+  } else if (packet_.has(kUdp)) {
+    update_udp(at(packet_.l4 + kUdpChecksum), delta);
+  } else if (packet_.has(kIcmp) && (!pseudo || packet_.has(kIpv6))) {
+    update(at(packet_.l4 + kIcmpChecksum), delta);
+  }
+}
+
+// The quoted packet's own transport checksum, if the quote holds it. Returns how that write changes
+// the bytes that the outer ICMP checksum covers.
+ChecksumDelta Editor::fix_quoted_transport_checksum(ChecksumDelta delta, bool pseudo) {
+  std::uint32_t offset = packet_.quoted_l4;
+  switch (packet_.quoted_protocol) {
+    case IPPROTO_TCP:
+      offset += kTcpChecksum;
+      break;
+    case IPPROTO_UDP:
+      offset += kUdpChecksum;
+      break;
+    case IPPROTO_ICMP:
+      if (pseudo) return {};
+      offset += kIcmpChecksum;
+      break;
+    case IPPROTO_ICMPV6:
+      offset += kIcmpChecksum;
+      break;
+    default:
+      return {};
+  }
+  if (offset + 2 > std::min<std::uint32_t>(packet_.ip_end, packet_.mbuf->data_len)) return {};
+  std::uint8_t* checksum = at(offset);
+  const auto before = load<std::uint16_t>(checksum);
+  if (packet_.quoted_protocol == IPPROTO_UDP) {
+    update_udp(checksum, delta);
+  } else {
+    update(checksum, delta);
+  }
+  ChecksumDelta outer;
+  outer.replace16(before, load<std::uint16_t>(checksum));
+  return outer;
+}
+
+// --- header fields -----------------------------------------------------------------------------
+
+void Editor::set_address(std::uint32_t offset, const IpAddress& address, Field four, Field six) {
+  const bool v4 = packet_.has(kIpv4);
+  const std::size_t size = v4 ? 4 : 16;
+  std::uint8_t* field = at(offset);
+  if (std::memcmp(field, address.bytes.data(), size) == 0) return;
+  ChecksumDelta delta;
+  delta.replace(field, address.bytes.data(), size);
+  std::memcpy(field, address.bytes.data(), size);
+  if (v4) fix_ip_checksum(packet_.l3, delta);
+  fix_transport_checksum(delta, true);
+  fields_.insert(v4 ? four : six);
+}
+
+void Editor::set_source(const IpAddress& address) {
+  set_address(packet_.l3 + (packet_.has(kIpv4) ? 12u : 8u), address, Field::kIpSrc,
+              Field::kIpv6Src);
+}
+
+void Editor::set_destination(const IpAddress& address) {
+  set_address(packet_.l3 + (packet_.has(kIpv4) ? 16u : 24u), address, Field::kIpDst,
+              Field::kIpv6Dst);
+}
+
+void Editor::set_ttl(std::uint8_t ttl) {
+  const bool v4 = packet_.has(kIpv4);
+  std::uint8_t* field = at(packet_.l3 + (v4 ? 8u : 7u));
+  if (*field == ttl) return;
+  std::uint8_t* word = at(packet_.l3 + (v4 ? 8u : 6u));
+  const auto before = load<std::uint16_t>(word);
+  *field = ttl;
+  ChecksumDelta delta;
+  delta.replace16(before, load<std::uint16_t>(word));
+  if (v4) fix_ip_checksum(packet_.l3, delta);
+  fields_.insert(v4 ? Field::kIpTtl : Field::kIpv6Hlim);
+}
+
+void Editor::set_dsfield(std::uint8_t value) {
+  std::uint8_t* word = at(packet_.l3);
+  const auto before = load<std::uint16_t>(word);
+  if (packet_.has(kIpv4)) {
+    word[1] = value;
+  } else {
+    word[0] = static_cast<std::uint8_t>((word[0] & 0xf0) | (value >> 4));
+    word[1] = static_cast<std::uint8_t>((word[1] & 0x0f) | (value << 4));
+  }
+  const auto after = load<std::uint16_t>(word);
+  if (before == after) return;
+  ChecksumDelta delta;
+  delta.replace16(before, after);
+  if (packet_.has(kIpv4)) fix_ip_checksum(packet_.l3, delta);
+  fields_.insert(packet_.has(kIpv4) ? Field::kIpDscp : Field::kIpv6Tclass);
+}
+
+template <typename T>
+void Editor::set_transport(std::uint32_t offset, T value, Field field) {
+  std::uint8_t* bytes = at(offset);
+  const T before = load<T>(bytes);
+  if (before == value) return;
+  store(bytes, value);
+  ChecksumDelta delta;
+  delta.replace(&before, &value, sizeof(T));
+  fix_transport_checksum(delta, false);
+  fields_.insert(field);
+}
+
+void Editor::set_source_port(std::uint16_t port) {
+  set_transport(packet_.l4, rte_cpu_to_be_16(port), source_port_field(packet_.protocol));
+}
+
+void Editor::set_destination_port(std::uint16_t port) {
+  set_transport(packet_.l4 + 2u, rte_cpu_to_be_16(port), destination_port_field(packet_.protocol));
+}
+
+void Editor::set_icmp_ident(std::uint16_t ident) {
+  set_transport(packet_.l4 + kIcmpIdent, rte_cpu_to_be_16(ident),
+                packet_.has(kIpv4) ? Field::kIcmpIdent : Field::kIcmpv6Ident);
+}
+
+void Editor::set_tcp_seq(std::uint32_t seq) {
+  set_transport(packet_.l4 + 4u, rte_cpu_to_be_32(seq), Field::kTcpSeq);
+}
+
+void Editor::set_tcp_ack(std::uint32_t ack) {
+  set_transport(packet_.l4 + 8u, rte_cpu_to_be_32(ack), Field::kTcpAck);
+}
+
+void Editor::set_tcp_flags(std::uint8_t flags) {
+  auto word = load<std::uint16_t>(at(packet_.l4 + 12u));
+  word = static_cast<std::uint16_t>((word & RTE_BE16(0xff00)) | rte_cpu_to_be_16(flags));
+  set_transport(packet_.l4 + 12u, word, Field::kTcpFlags);
+  packet_.tcp_flags = flags;
+}
+
+// --- quoted packets ----------------------------------------------------------------------------
+
+void Editor::set_quoted_address(std::uint32_t offset, const IpAddress& address, Field four,
+                                Field six) {
+  const bool v4 = packet_.has(kIpv4);
+  const std::size_t size = v4 ? 4 : 16;
+  std::uint8_t* field = at(offset);
+  if (std::memcmp(field, address.bytes.data(), size) == 0) return;
+  ChecksumDelta delta;
+  delta.replace(field, address.bytes.data(), size);
+  std::memcpy(field, address.bytes.data(), size);
+  ChecksumDelta outer = delta;
+  if (v4) {
+    std::uint8_t* checksum = at(packet_.quoted_l3() + 10u);
+    const auto before = load<std::uint16_t>(checksum);
+    update(checksum, delta);
+    outer.replace16(before, load<std::uint16_t>(checksum));
+  }
+  outer.add(fix_quoted_transport_checksum(delta, true));
+  update(at(packet_.l4 + kIcmpChecksum), outer);
+  fields_.insert(v4 ? four : six);
+}
+
+void Editor::set_quoted_source(const IpAddress& address) {
+  set_quoted_address(packet_.quoted_l3() + (packet_.has(kIpv4) ? 12u : 8u), address,
+                     Field::kQuotedIpSrc, Field::kQuotedIpv6Src);
+}
+
+void Editor::set_quoted_destination(const IpAddress& address) {
+  set_quoted_address(packet_.quoted_l3() + (packet_.has(kIpv4) ? 16u : 24u), address,
+                     Field::kQuotedIpDst, Field::kQuotedIpv6Dst);
+}
+
+void Editor::set_quoted_port(std::uint32_t offset, std::uint16_t port, Field tcp, Field udp) {
+  Field field = packet_.quoted_protocol == IPPROTO_TCP ? tcp : udp;
+  if (packet_.quoted_protocol == IPPROTO_ICMP) {
+    offset = kIcmpIdent;
+    field = Field::kQuotedIcmpIdent;
+  } else if (packet_.quoted_protocol != IPPROTO_TCP && packet_.quoted_protocol != IPPROTO_UDP) {
+    return;
+  }
+  std::uint8_t* bytes = at(packet_.quoted_l4 + offset);
+  const auto before = load<std::uint16_t>(bytes);
+  const std::uint16_t after = rte_cpu_to_be_16(port);
+  if (before == after) return;
+  store(bytes, after);
+  ChecksumDelta delta;
+  delta.replace16(before, after);
+  ChecksumDelta outer = delta;
+  outer.add(fix_quoted_transport_checksum(delta, false));
+  update(at(packet_.l4 + kIcmpChecksum), outer);
+  fields_.insert(field);
+}
+
+void Editor::set_quoted_source_port(std::uint16_t port) {
+  set_quoted_port(0, port, Field::kQuotedTcpSrcPort, Field::kQuotedUdpSrcPort);
+}
+
+void Editor::set_quoted_destination_port(std::uint16_t port) {
+  set_quoted_port(2, port, Field::kQuotedTcpDstPort, Field::kQuotedUdpDstPort);
+}
+
+// --- payload -----------------------------------------------------------------------------------
+
+Field Editor::payload_field() const {
+  if (packet_.has(kTcp)) return Field::kTcpPayload;
+  if (packet_.has(kUdp)) return Field::kUdpPayload;
+  return packet_.has(kIpv4) ? Field::kIcmpData : Field::kIcmpv6Data;
+}
+
+bool Editor::replace_payload(std::uint32_t offset, std::uint32_t erase,
+                             std::span<const std::uint8_t> bytes, rte_mempool* pool) {
+  const std::uint32_t old_length = packet_.ip_end - packet_.l4;
+  const std::uint32_t new_length =
+      old_length - erase + static_cast<std::uint32_t>(bytes.size());
+  const std::uint32_t new_total = packet_.l4 - packet_.l3 + new_length;
+  if (offset + erase > payload_length() || new_total > UINT16_MAX ||
+      packet_.has(kFragmented | kTruncated)) {
+    return false;
+  }
+  const std::uint16_t before = sum_of(packet_.mbuf, packet_.l4, old_length);
+  if (!replace_bytes(packet_.mbuf, packet_.payload + offset, erase, bytes, pool)) return false;
+  packet_.ip_end = packet_.l4 + new_length;
+  if (packet_.has(kUdp)) {
+    store(at(packet_.l4 + 4u), rte_cpu_to_be_16(static_cast<std::uint16_t>(new_length)));
+  }
+  ChecksumDelta delta;
+  delta.replace16(before, sum_of(packet_.mbuf, packet_.l4, new_length));
+  if (!packet_.has(kIcmp) || packet_.has(kIpv6)) {  // the pseudo-header's length
+    delta.replace16(rte_cpu_to_be_16(static_cast<std::uint16_t>(old_length)),
+                    rte_cpu_to_be_16(static_cast<std::uint16_t>(new_length)));
+  }
+  fix_transport_checksum(delta, false);
+  if (packet_.has(kIpv4)) {
+    const auto old_total = load<std::uint16_t>(at(packet_.l3 + 2u));
+    const std::uint16_t total = rte_cpu_to_be_16(static_cast<std::uint16_t>(new_total));
+    store(at(packet_.l3 + 2u), total);
+    ChecksumDelta ip_delta;
+    ip_delta.replace16(old_total, total);
+    fix_ip_checksum(packet_.l3, ip_delta);
+  } else {
+    store(at(packet_.l3 + 4u),
+          rte_cpu_to_be_16(static_cast<std::uint16_t>(new_total - sizeof(rte_ipv6_hdr))));
+  }
+  fields_.insert(payload_field());
+  return true;
+}
+
+}  // namespace glassbox
