@@ -114,7 +114,7 @@ class Held {
   const Packet& packet() const { return packet_; }
 
  private:
-  friend class Worker;
+  friend class Context;
   explicit Held(const Packet& packet) : packet_(packet) {}
   Packet packet_;
 };

@@ -10,6 +10,8 @@
 
 #include <algorithm>
 
+#include "dataplane/checksum.h"
+
 namespace glassbox {
 namespace {
 
@@ -520,19 +522,44 @@ void parse(Packet& packet, LinkType link, std::uint32_t missing) {
   }
 }
 
-bool has_checksum_placeholder(const Packet& packet) {
-  if (!packet.has(kTcp | kUdp) || packet.has(kFragmented)) return false;
-  const auto* data = rte_pktmbuf_mtod(packet.mbuf, const std::uint8_t*);
-  const std::uint32_t length = packet.ip_end - packet.l4;
-  const std::uint8_t* field = data + packet.l4 + (packet.has(kTcp) ? 16 : 6);
+namespace {
+
+std::uint32_t checksum_offset(const Packet& packet) {
+  return packet.l4 + (packet.has(kTcp) ? 16u : 6u);
+}
+
+std::uint16_t fold(std::uint32_t sum) {
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+std::uint16_t pseudo_header_sum(const Packet& packet) {
   const std::uint32_t size = packet.has(kIpv4) ? 4 : 16;
-  const std::uint8_t* addresses = data + packet.l3 + (packet.has(kIpv4) ? 12 : 8);
+  const auto* addresses =
+      packet.at_offset<std::uint8_t>(static_cast<std::uint16_t>(packet.l3 + (size == 4 ? 12 : 8)));
   std::uint32_t sum = rte_raw_cksum(addresses, 2 * size);
   sum += rte_cpu_to_be_16(packet.protocol);
-  sum += rte_cpu_to_be_16(static_cast<std::uint16_t>(length));
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return load<std::uint16_t>(field) == static_cast<std::uint16_t>(sum);
+  sum += rte_cpu_to_be_16(static_cast<std::uint16_t>(packet.ip_end - packet.l4));
+  return fold(sum);
+}
+
+}  // namespace
+
+bool has_checksum_placeholder(const Packet& packet) {
+  if (!packet.has(kTcp | kUdp) || packet.has(kFragmented | kTruncated)) return false;
+  const auto* data = rte_pktmbuf_mtod(packet.mbuf, const std::uint8_t*);
+  return load<std::uint16_t>(data + checksum_offset(packet)) == pseudo_header_sum(packet);
+}
+
+void fill_checksum(Packet& packet) {
+  auto* field = rte_pktmbuf_mtod_offset(packet.mbuf, std::uint8_t*, checksum_offset(packet));
+  std::memset(field, 0, 2);
+  const std::uint32_t sum = std::uint32_t{pseudo_header_sum(packet)} +
+                            sum_of(packet.mbuf, packet.l4, packet.ip_end - packet.l4);
+  auto checksum = static_cast<std::uint16_t>(~fold(sum));
+  if (checksum == 0 && packet.has(kUdp)) checksum = 0xffff;
+  std::memcpy(field, &checksum, 2);
 }
 
 std::string_view name_of(Anomaly anomaly) {

@@ -108,7 +108,7 @@ rte_mbuf* make_unreachable(const Packet& packet, LinkType link, rte_mbuf* reply)
       std::min({packet.ip_end - packet.l3, (v4 ? kMaxError4 : kMaxError6) - headers,
                 packet.length() - packet.l3});
   std::uint8_t* icmp = begin_reply(packet, link, reply, static_cast<std::uint16_t>(8 + quote),
-                                   v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+                                   static_cast<std::uint8_t>(v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6}));
   if (icmp == nullptr) return nullptr;
   icmp[0] = v4 ? 3 : 1;
   icmp[1] = v4 ? 13 : 1;

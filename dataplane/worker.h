@@ -24,9 +24,9 @@ using Chain = std::vector<std::unique_ptr<NetworkFunction>>;
 // Why the dataplane itself drops. (Reasons of the functions: FunctionSpec::reasons.)
 enum class DataplaneReason : ReasonId {
   kSessionTableFull,
+  kSessionConflict,
   kFragmentTableFull,
   kFragmentTimeout,
-  kNoMbuf,
   kStopped,
   kCount
 };
@@ -35,11 +35,11 @@ extern const std::array<DropReason, static_cast<std::size_t>(DataplaneReason::kC
 // dataplane.session and dataplane.fragments.
 extern const std::array<StateKind, 2> kDataplaneKinds;
 
-class Worker final : private SlotOwner {
+class Worker final : public SlotOwner {
  public:
   struct Options {
-    std::uint32_t max_sessions = 65536;   // per address family
-    std::uint32_t max_fragments = 4096;   // datagrams; a quarter as many early fragments are held
+    std::uint32_t max_sessions = 65536;  // per address family
+    std::uint32_t max_fragments = 4096;  // datagrams; a quarter as many early fragments are held
     Nanos fragment_lifetime = std::chrono::seconds(30);
     std::uint64_t seed = 1;
     bool check_claims = GLASSBOX_CHECK_CLAIMS != 0;
@@ -49,6 +49,8 @@ class Worker final : private SlotOwner {
 
   Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, const Options& options);
   ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   // One turn. Returns the number of packets received.
   std::uint32_t run_once(Instant now);
@@ -58,6 +60,8 @@ class Worker final : private SlotOwner {
   void stop(Instant now);
   // The latest time at which the worker wants a turn though no packet comes; kNever: none.
   Instant next_due() const;
+  // Told of every packet and effect from here on; nullptr: nobody is.
+  void observe(Observer* observer);
 
   Ledger& ledger() { return ledger_; }
   const Chain& chain() const { return chain_; }
@@ -65,6 +69,8 @@ class Worker final : private SlotOwner {
   FragmentTable& fragments() { return *fragments_; }
   // The census of a kind of a function, or of kDataplaneKinds for kDataplane.
   Census& census(FunctionId function, std::size_t kind);
+  // nullptr unless claims are checked.
+  const ClaimChecker* claim_checker() const { return checker_.get(); }
   std::uint64_t checksums_completed() const { return checksums_completed_; }
   rte_mempool* pool() const { return pool_; }
 
@@ -74,59 +80,84 @@ class Worker final : private SlotOwner {
   // A packet that enters the chain behind a function: released, injected, or a part of a split one.
   struct Entrant {
     Packet packet;
-    int next;  // chain position; -1 or the chain's size: the port
-    bool fresh_parse;
+    int next;  // chain position it goes to; outside the chain: the port
+  };
+  struct Outgoing {
+    rte_mbuf* mbuf;
+    std::uint64_t cause;
   };
 
   void receive(Side side, Instant now);
-  void process_burst(Side side, const Burst& burst, Instant now);
-  void parse_burst(Side side, const Burst& burst, Instant now, std::uint16_t first);
-  // Finds sessions for the batch from `first` on; opens missing ones in order. Returns how many
-  // packets of the batch may run now: a packet that must see what earlier ones did ends it.
-  void look_up(Instant now);
-  void admit_slowly(Packet& packet, Instant now);
-  void run_chain(PacketBatch& batch, int position, int step, Instant now);
-  void call(int position, PacketBatch& batch, Instant now);
-  void leave(Packet& packet, FunctionId function);
+  void parse_burst(Side side, const Burst& burst, Instant now);
+  void complete_checksum(Packet& packet);
+  // Finds or opens the session of each packet and takes the batch through the chain.
+  void look_up(std::uint16_t count, Side side);
+  // Everything but a live session of an established IPv4 flow. False: the packet has left.
+  bool resolve(Packet& packet);
+  FlowSide* find_live(Packet& packet);
+  // A SYN for a session that its endpoints ended takes the session's place.
+  bool reopens(Packet& packet, const FlowSide* flow) const;
+  bool resolve_later_fragment(Packet& packet);
+  void release_early_fragments(const Packet& first);
+  void join(Packet& packet, FlowSide* flow);
+  void count_refreshed(std::uint32_t packets, Side side);
+
+  void run_batch(Side side);
+  void run_chain(PacketBatch& batch, int position, Side from);
+  void call(int position, PacketBatch& batch);
+  void leave(Packet& packet);
   void send(Packet& packet);
-  void run_entrants(Instant now);
+  void enter(const Packet& packet, int next) { entrants_.push_back({packet, next}); }
+  void run_entrants();
   void flush(Side side);
-  void close_ended_sessions(Instant now);
   void end_turn(Instant now);
 
-  // Admission.
-  bool open_session(Packet& packet, Instant now);
-  bool complete_session(Packet& packet, SessionId session, Instant now);
-  bool run_admission(Opening& opening, bool only_needed, Packet& packet, Instant now);
-  void undo_admission(Opening& opening, std::uint16_t accepted, Instant now);
-  bool connect(const Opening& opening, Packet& packet, Instant now);
+  // Admission (worker_admission.cc).
+  bool open_session(Packet& packet);
+  bool complete_session(Packet& packet, FlowSide* flow);
+  bool run_admission(Opening& opening, std::uint16_t needed, Packet& packet);
+  void undo_admission(const Opening& opening);
+  bool connect(const Opening& opening);
+  void occupy_accepted(const Opening& opening);
   void refuse(Packet& packet, FunctionId function, const Admission& admission);
-  void drop_here(Packet& packet, FunctionId function, ReasonId reason);
-  void dataplane_drop(Packet& packet, DataplaneReason reason);
+
+  // Accounts (worker_services.cc).
+  void drop(Packet& packet, FunctionId function, ReasonId reason);
+  void drop_here(Packet& packet, DataplaneReason reason);
   void slot_ended(SessionId session, FunctionId function, Ending why, Instant when) override;
+  Packet make_born(const Packet& like, rte_mbuf* mbuf, FunctionId function, Origin origin,
+                   std::uint64_t cause);
 
   Chain chain_;
   std::array<Port*, kSides> ports_;
   rte_mempool* pool_;
   Options options_;
+  LinkType link_;
   Ledger ledger_;
   std::unique_ptr<SessionTable> sessions_;
   std::unique_ptr<FragmentTable> fragments_;
   std::unique_ptr<ClaimChecker> checker_;
+  Observer* observer_ = nullptr;
 
+  Instant now_{};
   Burst burst_;
+  std::array<Packet, kMaxBatch> packets_;
+  std::array<std::uint64_t, kMaxBatch> hashes_;
+  std::array<FlowSide*, kMaxBatch> candidates_;
+  bool table_changed_ = false;  // since candidates_ were found
+  bool batch_dirty_ = false;    // a packet of the batch has left
   PacketBatch batch_;
-  PacketBatch extra_;
   std::vector<Entrant> entrants_;
-  struct Outgoing {
-    rte_mbuf* mbuf;
-    Packet packet;  // only while an observer is there
-    std::uint64_t cause;
-  };
   std::array<std::vector<Outgoing>, kSides> outgoing_;
+  std::array<std::vector<Packet>, kSides> outgoing_packets_;  // while observed
+  bool reorder_ = false;  // this turn something left out of its cause's order
+  // What run_admission() found, per function.
+  std::array<Admission, kMaxFunctions> admissions_;
+  std::uint16_t accepted_ = 0;
+  std::uint16_t passed_ = 0;
   std::vector<SessionId> ended_;
   std::uint64_t next_id_ = 1;
-  std::uint64_t next_born_ = Packet::kBornHere;
+  std::uint64_t next_born_ = Packet::kBornHere + 1;
   std::uint64_t checksums_completed_ = 0;
 };
 

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/worker.h"
+
+#include <rte_tcp.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "dataplane/parse.h"
+
+namespace glassbox {
+namespace {
+
+// Entries that the wheel may ask in one turn: enough to keep up with any rate of new sessions that a
+// batch of 64 packets can bring, and small against the batch itself.
+constexpr std::uint32_t kExpiryBudget = 128;
+constexpr std::size_t kOutgoingReserve = 4096;
+
+constexpr bool is_pure_syn(std::uint8_t flags) {
+  return (flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG)) == RTE_TCP_SYN_FLAG;
+}
+
+SessionLayout layout_of(const Chain& chain) {
+  SessionLayout layout;
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    if (chain[i]->spec().slot.wanted()) layout.add(static_cast<FunctionId>(i), chain[i]->spec().slot);
+  }
+  return layout;
+}
+
+constexpr StateKind kSessionKind = declared({
+    .name = "session",
+    .scope = Scope::kPerFlow,
+    .maintenance = Maintenance::kTimerRefreshed,
+    .state_class = StateClass::kSoft,
+    .exception = {},
+    .bound = Limit::by("sessions"),
+    .idle_lifetime = Limit::by("the longest of its functions' slots"),
+    .on_full = OnFull::kRefuse,
+    .if_lost = "nothing of its own: the next packet opens it again as far as the functions allow",
+});
+constexpr StateKind kFragmentKind = declared({
+    .name = "fragments",
+    .scope = Scope::kPerDatagram,
+    .maintenance = Maintenance::kExplicit,
+    .state_class = StateClass::kSoft,
+    .exception = {},
+    .bound = Limit::by("fragments"),
+    .idle_lifetime = Limit::by("fragment_lifetime"),
+    .on_full = OnFull::kRefuse,
+    .if_lost = "datagrams of which some fragments have passed are lost once",
+});
+
+}  // namespace
+
+const std::array<DropReason, static_cast<std::size_t>(DataplaneReason::kCount)> kDataplaneReasons =
+    {{
+        {"session-table-full", "no record left for a new flow (sessions)"},
+        {"session-conflict", "another session has the flow's tuple on the far side"},
+        {"fragment-table-full", "no entry left for a fragmented datagram (fragments)"},
+        {"fragment-timeout", "the first fragment did not come in time (fragment_lifetime)"},
+        {"stopped", "held when the run ended"},
+    }};
+
+const std::array<StateKind, 2> kDataplaneKinds = {kSessionKind, kFragmentKind};
+
+Worker::Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, const Options& options)
+    : chain_(std::move(chain)),
+      ports_{&inside, &outside},
+      pool_(pool),
+      options_(options),
+      link_(inside.link()) {
+  assert(chain_.size() < kDataplane);
+  const SessionLayout layout = layout_of(chain_);
+  sessions_ = std::make_unique<SessionTable>(layout, layout.empty() ? 1 : options.max_sessions,
+                                             options.seed, *this);
+  fragments_ = std::make_unique<FragmentTable>(layout.empty() ? 1 : options.max_fragments,
+                                               options.max_fragments / 4,
+                                               options.fragment_lifetime);
+  if (options.check_claims) checker_ = std::make_unique<ClaimChecker>(link_);
+  observe(nullptr);
+  for (auto& out : outgoing_) out.reserve(kOutgoingReserve);
+  entrants_.reserve(kOutgoingReserve);
+  ended_.reserve(kMaxBatch);
+  for (std::size_t i = 0; i < chain_.size(); ++i) {
+    Context context(*this, static_cast<FunctionId>(i), now_);
+    chain_[i]->start(context);
+  }
+}
+
+Worker::~Worker() { stop(now_); }
+
+void Worker::observe(Observer* observer) {
+  if (checker_ != nullptr) {
+    checker_->pass_on_to(observer);
+    observer_ = checker_.get();
+  } else {
+    observer_ = observer;
+  }
+  ledger_.observe(observer_);
+}
+
+// --- the turn ----------------------------------------------------------------------------------
+
+std::uint32_t Worker::run_once(Instant now) {
+  if (now > now_) now_ = now;
+  sessions_->advance(now_, kExpiryBudget);
+  fragments_->expire(now_, [this](Packet& packet) {
+    --ledger_.balance(packet.ingress).held;
+    drop_here(packet, DataplaneReason::kFragmentTimeout);
+    rte_pktmbuf_free(packet.mbuf);
+  });
+  for (std::size_t i = 0; i < chain_.size(); ++i) {
+    Context context(*this, static_cast<FunctionId>(i), now_);
+    chain_[i]->tick(context);
+  }
+  const std::uint64_t before = next_id_;
+  receive(Side::kInside, now_);
+  receive(Side::kOutside, now_);
+  end_turn(now_);
+  return static_cast<std::uint32_t>(next_id_ - before);
+}
+
+void Worker::receive(Side side, Instant now) {
+  ports_[index_of(side)]->receive(burst_);
+  if (burst_.count == 0) return;
+  ledger_.balance(side).received += burst_.count;
+  parse_burst(side, burst_, now);
+  if (sessions_->layout().empty()) {
+    batch_.clear();
+    for (std::uint16_t i = 0; i < burst_.count; ++i) batch_.append(packets_[i]);
+    run_batch(side);
+  } else {
+    look_up(burst_.count, side);
+  }
+}
+
+void Worker::parse_burst(Side side, const Burst& burst, Instant now) {
+  constexpr std::uint16_t kAhead = 4;
+  for (std::uint16_t i = 0; i < std::min(kAhead, burst.count); ++i) {
+    rte_prefetch0(rte_pktmbuf_mtod(burst.mbufs[i], void*));
+  }
+  for (std::uint16_t i = 0; i < burst.count; ++i) {
+    if (i + kAhead < burst.count) {
+      rte_prefetch0(rte_pktmbuf_mtod(burst.mbufs[i + kAhead], void*));
+    }
+    Packet& packet = packets_[i];
+    packet.mbuf = burst.mbufs[i];
+    packet.flow = nullptr;
+    packet.time = burst.stamped ? burst.times[i] : now;
+    packet.id = next_id_++;
+    packet.cause = packet.id;
+    packet.ingress = side;
+    packet.egress = opposite(side);
+    packet.fate = Fate::kForward;
+    packet.origin = Origin::kReceived;
+    packet.turned = false;
+    const std::uint32_t missing = burst.stamped ? burst.missing[i] : 0;
+    parse(packet, link_, missing);
+    if (missing != 0) [[unlikely]] ++ledger_.balance(side).truncated;
+    if (options_.complete_checksums) complete_checksum(packet);
+    if (observer_ != nullptr) [[unlikely]] observer_->received(packet);
+    if (packet.has_all(kIpv4 | kKeyed)) {
+      hashes_[i] = sessions_->hash(packet.key4);
+      sessions_->prefetch_index4(hashes_[i]);
+    }
+  }
+}
+
+void Worker::complete_checksum(Packet& packet) {
+  if (!has_checksum_placeholder(packet)) return;
+  fill_checksum(packet);
+  ++checksums_completed_;
+}
+
+// --- sessions ----------------------------------------------------------------------------------
+
+void Worker::look_up(std::uint16_t count, Side side) {
+  for (std::uint16_t i = 0; i < count; ++i) {
+    candidates_[i] = packets_[i].has_all(kIpv4 | kKeyed)
+                         ? sessions_->prefetch_candidate4(hashes_[i])
+                         : nullptr;
+  }
+  table_changed_ = false;
+  batch_.clear();
+  std::uint32_t refreshed = 0;
+  for (std::uint16_t i = 0; i < count; ++i) {
+    Packet& packet = packets_[i];
+    FlowSide* flow = candidates_[i];
+    const bool plain = flow != nullptr && !table_changed_ &&
+                       (packet.flags & (kKeyed | kRelated | kFragmented)) == kKeyed &&
+                       !is_pure_syn(packet.tcp_flags);
+    if (plain && sessions_->key4(flow) == packet.key4 && packet.time < flow->fresh_until &&
+        flow->needs == 0) [[likely]] {
+      join(packet, flow);
+      ++refreshed;
+    } else {
+      // What earlier packets of the batch do to the session must be seen by a SYN that reopens it.
+      if (is_pure_syn(packet.tcp_flags) && packet.has(kTcp) && !batch_.empty()) {
+        count_refreshed(refreshed, side);
+        refreshed = 0;
+        run_batch(side);
+        batch_.clear();
+        table_changed_ = true;
+      }
+      if (!resolve(packet)) continue;
+      if (packet.flow != nullptr && !packet.has(kRelated)) ++refreshed;
+    }
+    batch_.append(packet);
+  }
+  count_refreshed(refreshed, side);
+  run_batch(side);
+}
+
+void Worker::join(Packet& packet, FlowSide* flow) {
+  SessionTable::touch(*flow, packet.time);
+  packet.flow = flow;
+  packet.egress = flow->egress;
+}
+
+void Worker::count_refreshed(std::uint32_t packets, Side side) {
+  if (packets == 0) return;
+  sessions_->census().refreshed(packets);
+  for (std::uint32_t rest = sessions_->layout().users(); rest != 0; rest &= rest - 1) {
+    const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+    if ((sessions_->layout().slot(function).spec.refreshed_by & mask_of(side)) != 0) {
+      sessions_->slot_census(function).refreshed(packets);
+    }
+  }
+}
+
+bool Worker::reopens(Packet& packet, const FlowSide* flow) const {
+  return packet.has(kTcp) && is_pure_syn(packet.tcp_flags) &&
+         sessions_->closing(sessions_->id_of(flow));
+}
+
+// The packet's session if it is live now; sessions that have run out end here.
+FlowSide* Worker::find_live(Packet& packet) {
+  FlowSide* flow = packet.has(kIpv4)
+                       ? sessions_->find(packet.key4, sessions_->hash(packet.key4))
+                       : sessions_->find(packet.key6, sessions_->hash(packet.key6));
+  if (flow == nullptr) return nullptr;
+  const SessionId session = sessions_->id_of(flow);
+  if (packet.time >= flow->fresh_until) {
+    table_changed_ = true;
+    if (!sessions_->revive(session, packet.time)) return nullptr;
+  }
+  if (!packet.has(kRelated) && reopens(packet, flow)) {
+    table_changed_ = true;
+    sessions_->close(session, Ending::kClosed, packet.time);
+    return nullptr;
+  }
+  return flow;
+}
+
+bool Worker::resolve(Packet& packet) {
+  if (packet.has(kLaterFragment) && !resolve_later_fragment(packet)) return false;
+  if (!packet.has(kKeyed)) return true;
+  FlowSide* flow = find_live(packet);
+  if (packet.has(kRelated)) {
+    packet.flow = flow;
+    if (flow != nullptr) packet.egress = flow->egress;
+    return true;
+  }
+  if (flow == nullptr) {
+    // A later fragment cannot open a flow: its first one did, or was refused.
+    if (!packet.has(kLaterFragment) && !open_session(packet)) return false;
+  } else if (flow->needs != 0) {
+    if (!complete_session(packet, flow)) return false;
+  } else {
+    join(packet, flow);
+  }
+  if (packet.has(kFragmented) && !packet.has(kLaterFragment)) release_early_fragments(packet);
+  return true;
+}
+
+bool Worker::resolve_later_fragment(Packet& packet) {
+  if (packet.anomaly != Anomaly::kNone) return true;
+  switch (fragments_->identify(packet, packet.time)) {
+    case FragmentTable::Answer::kKnown:
+      return true;
+    case FragmentTable::Answer::kHeld:
+      ++ledger_.balance(packet.ingress).held;
+      if (observer_ != nullptr) observer_->held(packet, kDataplane);
+      return false;
+    case FragmentTable::Answer::kFull:
+      drop_here(packet, DataplaneReason::kFragmentTableFull);
+      rte_pktmbuf_free(packet.mbuf);
+      return false;
+  }
+  return true;
+}
+
+// Early fragments follow their first one, in the order in which they came.
+void Worker::release_early_fragments(const Packet& first) {
+  if (!fragments_->note_first(first, first.time)) return;
+  Packet early;
+  while (fragments_->take_early(first, early, first.time)) {
+    --ledger_.balance(early.ingress).held;
+    early.flow = first.flow;
+    early.egress = first.egress;
+    early.time = first.time;
+    early.cause = first.id;
+    if (observer_ != nullptr) observer_->released(early, kDataplane);
+    enter(early, first.ingress == Side::kInside ? 0 : static_cast<int>(chain_.size()) - 1);
+  }
+}
+
+// --- the chain ---------------------------------------------------------------------------------
+
+void Worker::run_batch(Side side) {
+  if (batch_.empty()) return;
+  run_chain(batch_, side == Side::kInside ? 0 : static_cast<int>(chain_.size()) - 1, side);
+}
+
+// From `position` on, away from the side `from`, then out of the port.
+void Worker::run_chain(PacketBatch& batch, int position, Side from) {
+  const int step = from == Side::kInside ? 1 : -1;
+  const int end = from == Side::kInside ? static_cast<int>(chain_.size()) : -1;
+  for (; position != end && !batch.empty(); position += step) call(position, batch);
+  for (Packet* packet : batch) send(*packet);
+}
+
+void Worker::call(int position, PacketBatch& batch) {
+  NetworkFunction& function = *chain_[static_cast<std::size_t>(position)];
+  Context context(*this, static_cast<FunctionId>(position), now_);
+  if (checker_ != nullptr) checker_->before(batch);
+  batch_dirty_ = false;
+  function.process(batch, context);
+  if (checker_ != nullptr) checker_->after(batch, function);
+  if (batch_dirty_) batch.compact([this](Packet& packet) { leave(packet); });
+}
+
+void Worker::leave(Packet& packet) {
+  switch (packet.fate) {
+    case Fate::kForward:  // turned
+      reorder_ = true;
+      return send(packet);
+    case Fate::kDropped:
+    case Fate::kMerged:
+      rte_pktmbuf_free(packet.mbuf);
+      return;
+    case Fate::kHeld:
+      return;
+  }
+}
+
+void Worker::send(Packet& packet) {
+  const std::size_t side = index_of(packet.turned ? packet.ingress : opposite(packet.ingress));
+  outgoing_[side].push_back({packet.mbuf, packet.cause});
+  switch (packet.origin) {
+    case Origin::kReceived:
+      ++ledger_.balance(packet.ingress).forwarded;
+      break;
+    case Origin::kInjected:
+      ++ledger_.balance(static_cast<Side>(side)).injected;
+      break;
+    case Origin::kSplit:
+      ++ledger_.balance(static_cast<Side>(side)).split;
+      break;
+  }
+  if (observer_ != nullptr) [[unlikely]] outgoing_packets_[side].push_back(packet);
+}
+
+// Released, injected and split packets, each in the order in which it was set going; they may set
+// others going.
+void Worker::run_entrants() {
+  for (std::size_t i = 0; i < entrants_.size(); ++i) {
+    Entrant entrant = entrants_[i];
+    PacketBatch batch;
+    batch.append(entrant.packet);
+    run_chain(batch, entrant.next, entrant.packet.ingress);
+    reorder_ = true;
+  }
+  entrants_.clear();
+}
+
+void Worker::flush(Side side) {
+  auto& outgoing = outgoing_[index_of(side)];
+  auto& observed = outgoing_packets_[index_of(side)];
+  if (outgoing.empty()) return;
+  if (reorder_) {
+    // (cause, position): what a packet set free or made follows it. Sorting is stable.
+    std::stable_sort(outgoing.begin(), outgoing.end(),
+                     [](const Outgoing& a, const Outgoing& b) { return a.cause < b.cause; });
+    std::stable_sort(observed.begin(), observed.end(),
+                     [](const Packet& a, const Packet& b) { return a.cause < b.cause; });
+  }
+  Balance& balance = ledger_.balance(side);
+  std::array<rte_mbuf*, kMaxBatch> mbufs;
+  for (std::size_t done = 0; done < outgoing.size();) {
+    const auto count = static_cast<std::uint16_t>(
+        std::min<std::size_t>(kMaxBatch, outgoing.size() - done));
+    for (std::uint16_t i = 0; i < count; ++i) mbufs[i] = outgoing[done + i].mbuf;
+    if (observer_ != nullptr) [[unlikely]] {
+      // Told before the port takes the mbufs, while their bytes can be read.
+      for (std::uint16_t i = 0; i < count; ++i) observer_->transmitted(observed[done + i], side);
+    }
+    const std::uint16_t sent = ports_[index_of(side)]->transmit(mbufs.data(), count);
+    balance.transmitted += sent;
+    balance.unsent += count - sent;
+    for (std::uint16_t i = sent; i < count; ++i) {
+      if (observer_ != nullptr) [[unlikely]] observer_->unsent(observed[done + i], side);
+      rte_pktmbuf_free(mbufs[i]);
+    }
+    done += count;
+  }
+  outgoing.clear();
+  observed.clear();
+}
+
+void Worker::end_turn(Instant now) {
+  run_entrants();
+  flush(Side::kInside);
+  flush(Side::kOutside);
+  reorder_ = false;
+  for (const SessionId session : ended_) {
+    if (sessions_->live(session)) sessions_->close(session, Ending::kClosed, now);
+  }
+  ended_.clear();
+  assert(Ledger::balanced(ledger_.total()));
+}
+
+// --- beside the turn ---------------------------------------------------------------------------
+
+void Worker::settle(Instant now) {
+  if (now > now_) now_ = now;
+  sessions_->settle(now_);
+  for (std::size_t i = 0; i < chain_.size(); ++i) {
+    Context context(*this, static_cast<FunctionId>(i), now_);
+    chain_[i]->settle(context);
+  }
+  end_turn(now_);
+}
+
+void Worker::stop(Instant now) {
+  if (now > now_) now_ = now;
+  fragments_->clear(now_, [this](Packet& packet) {
+    --ledger_.balance(packet.ingress).held;
+    drop_here(packet, DataplaneReason::kStopped);
+    rte_pktmbuf_free(packet.mbuf);
+  });
+  for (std::size_t i = 0; i < chain_.size(); ++i) {
+    Context context(*this, static_cast<FunctionId>(i), now_);
+    chain_[i]->stop(context);
+  }
+  end_turn(now_);
+}
+
+Instant Worker::next_due() const {
+  Instant due = fragments_->next_due();
+  for (const auto& function : chain_) due = std::min(due, function->next_due());
+  return due;
+}
+
+Census& Worker::census(FunctionId function, std::size_t kind) {
+  if (function == kDataplane) return kind == 0 ? sessions_->census() : fragments_->census();
+  Census* own = chain_[function]->census(kind);
+  return own != nullptr ? *own : sessions_->slot_census(function);
+}
+
+}  // namespace glassbox

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The slow path: how a flow's first packet becomes a session, and how a session that lost a slot is
+// completed. Acceptance is provisional until every function has agreed and both keys are in.
+#include <algorithm>
+
+#include "dataplane/reply.h"
+#include "dataplane/worker.h"
+
+namespace glassbox {
+
+bool Worker::open_session(Packet& packet) {
+  table_changed_ = true;
+  const std::optional<SessionId> session = sessions_->open(packet.has(kIpv6), packet.time);
+  if (!session) {
+    drop_here(packet, DataplaneReason::kSessionTableFull);
+    rte_pktmbuf_free(packet.mbuf);
+    return false;
+  }
+  Opening opening{packet,   packet.arriving_tuple(), packet.ingress, opposite(packet.ingress),
+                  *session, 0,                       false,          packet.time};
+  if (!run_admission(opening, UINT16_MAX, packet)) {
+    sessions_->abandon(*session);
+    return false;
+  }
+  if (!connect(opening)) {
+    undo_admission(opening);
+    sessions_->abandon(*session);
+    drop_here(packet, DataplaneReason::kSessionConflict);
+    rte_pktmbuf_free(packet.mbuf);
+    return false;
+  }
+  occupy_accepted(opening);
+  FlowSide& flow = sessions_->side(*session, 0);
+  flow.last_seen = packet.time;
+  sessions_->commit(*session, packet.time);
+  join(packet, &flow);
+  return true;
+}
+
+// Asks the functions in `needed`, in the order in which the packet meets them. False: one refused;
+// what was accepted is undone and the packet has been dropped.
+bool Worker::run_admission(Opening& opening, std::uint16_t needed, Packet& packet) {
+  accepted_ = passed_ = 0;
+  const bool outward = opening.ingress == Side::kInside;
+  const int count = static_cast<int>(chain_.size());
+  for (int i = 0; i < count && opening.egress != opening.ingress; ++i) {
+    const auto function = static_cast<FunctionId>(outward ? i : count - 1 - i);
+    const auto bit = static_cast<std::uint16_t>(1u << function);
+    Context context(*this, function, opening.now);
+    if ((needed & bit) == 0) {
+      if (sessions_->occupied(opening.session, function)) {
+        chain_[function]->translate(opening.session, opening.direction, opening.tuple,
+                                    opening.egress, context);
+      }
+      continue;
+    }
+    const Admission admission = chain_[function]->admit(opening, context);
+    admissions_[function] = admission;
+    switch (admission.answer) {
+      case Admission::Answer::kAccept:
+        accepted_ |= bit;
+        break;
+      case Admission::Answer::kPass:
+        passed_ |= bit;
+        break;
+      case Admission::Answer::kRefuse:
+      case Admission::Answer::kReject:
+        undo_admission(opening);
+        refuse(packet, function, admission);
+        return false;
+    }
+  }
+  return true;
+}
+
+// In reverse of the order in which they accepted.
+void Worker::undo_admission(const Opening& opening) {
+  const bool outward = opening.ingress == Side::kInside;
+  const int count = static_cast<int>(chain_.size());
+  for (int i = count - 1; i >= 0; --i) {
+    const auto function = static_cast<FunctionId>(outward ? i : count - 1 - i);
+    if ((accepted_ & (1u << function)) == 0) continue;
+    Context context(*this, function, opening.now);
+    chain_[function]->undo(opening, context);
+  }
+  accepted_ = 0;
+}
+
+// Makes the session findable by what arrives in either direction.
+bool Worker::connect(const Opening& opening) {
+  const SessionId session = opening.session;
+  const std::uint8_t back = opening.direction ^ 1;
+  const Tuple answer = opening.tuple.reversed();
+  // A session that has run out may still have the key; then it ends here.
+  if (const FlowSide* other = sessions_->find(answer, opening.egress); other != nullptr) {
+    const SessionId in_the_way = sessions_->id_of(other);
+    if (in_the_way == session || sessions_->revive(in_the_way, opening.now)) return false;
+  }
+  return sessions_->attach(session, opening.direction, opening.packet.arriving_tuple(),
+                           opening.ingress, opening.egress) &&
+         sessions_->attach(session, back, answer, opening.egress, opening.ingress);
+}
+
+void Worker::occupy_accepted(const Opening& opening) {
+  for (std::uint32_t rest = accepted_ & sessions_->layout().users(); rest != 0; rest &= rest - 1) {
+    const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+    sessions_->occupy(opening.session, function, admissions_[function].lifetime, opening.now);
+  }
+}
+
+bool Worker::complete_session(Packet& packet, FlowSide* flow) {
+  table_changed_ = true;
+  const SessionId session = sessions_->id_of(flow);
+  const std::uint8_t direction = flow->direction;
+  const std::uint8_t back = direction ^ 1;
+  Opening opening{packet,  packet.arriving_tuple(), packet.ingress, opposite(packet.ingress),
+                  session, direction,               true,           packet.time};
+  if (!run_admission(opening, flow->needs, packet)) return false;
+  // A different translation gives the other direction a different key.
+  const Tuple answer = opening.tuple.reversed();
+  const bool moved = !sessions_->attached(session, back) ||
+                     sessions_->arriving(session, back) != answer ||
+                     sessions_->ingress(session, back) != opening.egress;
+  if (moved) {
+    sessions_->detach(session, back);
+    if (!sessions_->attach(session, back, answer, opening.egress, opening.ingress)) {
+      undo_admission(opening);
+      drop_here(packet, DataplaneReason::kSessionConflict);
+      rte_pktmbuf_free(packet.mbuf);
+      return false;
+    }
+    flow->egress = opening.egress;
+  }
+  const std::uint16_t passed = passed_;
+  occupy_accepted(opening);
+  for (std::uint32_t rest = passed; rest != 0; rest &= rest - 1) {
+    sessions_->waive(session, static_cast<FunctionId>(__builtin_ctz(rest)));
+  }
+  join(packet, flow);
+  return true;
+}
+
+void Worker::refuse(Packet& packet, FunctionId function, const Admission& admission) {
+  if (admission.answer == Admission::Answer::kReject) {
+    rte_mbuf* reply = make_rejection(packet, link_, pool_);
+    if (reply != nullptr) {
+      Packet born = make_born(packet, reply, function, Origin::kInjected, packet.id);
+      born.ingress = opposite(packet.ingress);
+      if (observer_ != nullptr) observer_->born(born, function);
+      reorder_ = true;
+      send(born);
+    }
+  }
+  drop(packet, function, admission.reason);
+  rte_pktmbuf_free(packet.mbuf);
+}
+
+}  // namespace glassbox
