@@ -20,13 +20,11 @@ bool Prefix::contains(const IpAddress& other) const {
 }
 
 ConfigError::ConfigError(Location where, std::string text) : where_(std::move(where)) {
-  if (where_.file.empty()) {
-    message_ = std::move(text);
-  } else if (where_.line == 0) {
-    message_ = where_.file + ": " + text;
-  } else {
-    message_ = where_.file + ":" + std::to_string(where_.line) + ": " + text;
-  }
+  message_ = where_.file;
+  if (where_.line != 0) message_ += ":" + std::to_string(where_.line);
+  if (where_.column != 0) message_ += ":" + std::to_string(where_.column);
+  if (!message_.empty()) message_ += ": ";
+  message_ += text;
 }
 
 void Settings::set(std::string_view name, Value value, Location where) {

@@ -46,6 +46,7 @@ struct Parameter {
 struct Location {
   std::string file;
   int line = 0;    // 1-based; 0: unknown
+  int column = 0;  // likewise; known for errors of syntax
 };
 
 struct PortRange {
@@ -69,7 +70,7 @@ class ConfigError : public std::exception {
 
  private:
   Location where_;
-  std::string message_;  // "FILE:LINE: text"
+  std::string message_;  // "FILE:LINE: text", or "FILE:LINE:COLUMN: text"
 };
 
 class Settings {
