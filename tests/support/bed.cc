@@ -143,11 +143,13 @@ Outs Bed::truncated(Side side, const Bytes& frame, std::uint32_t missing) {
 Outs Bed::idle() {
   Outs all;
   std::vector<std::string> drops;
-  for (int turns = 0; turns < 10'000; ++turns) {
+  for (Instant before = kNever;;) {
     Outs outs = turn();
     all.insert(all.end(), outs.begin(), outs.end());
     drops.insert(drops.end(), drops_.begin(), drops_.end());
-    if (worker_->next_due() > now_) break;
+    const Instant due = worker_->next_due();
+    if (due > now_ || (due == before && outs.empty())) break;
+    before = due;
   }
   drops_ = drops;
   return all;
