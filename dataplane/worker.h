@@ -64,16 +64,6 @@ class Worker final : public SlotOwner {
   void observe(Observer* observer);
 
   Ledger& ledger() { return ledger_; }
-  // Is told of every event, behind the claim checker when there is one. nullptr: nobody is.
-  void observe(Observer* observer) {
-    if (checker_ != nullptr) {
-      checker_->pass_on_to(observer);
-    } else {
-      ledger_.observe(observer);
-    }
-  }
-  // nullptr: claims are not checked.
-  const ClaimChecker* claim_checker() const { return checker_.get(); }
   const Chain& chain() const { return chain_; }
   SessionTable& sessions() { return *sessions_; }
   FragmentTable& fragments() { return *fragments_; }
