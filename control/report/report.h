@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a run found, as plain data: filled by a replay or a live run, printed by report_json (the
+// contract of docs/design.md, glassbox.report/1), report_html and summary. What was not measured is
+// nullopt here, null in JSON and absent from the summary; it is never 0.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/config.h"
+#include "dataplane/field.h"
+#include "dataplane/ledger.h"
+#include "dataplane/types.h"
+#include "dataplane/worker.h"
+
+namespace glassbox {
+
+struct Workload {
+  std::vector<std::string> files;  // base names
+  std::vector<std::string> sha256;  // of each file
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;      // on the wire
+  std::uint64_t truncated = 0;  // packets of which the capture lacks bytes
+  std::uint64_t clamped = 0;    // capture time ran backwards
+  std::uint64_t checksums_fixed = 0;  // by --fix-checksums, or completed on a live port
+  std::optional<Instant> first;
+  std::optional<Instant> last;
+  std::string sides;      // how the side of a packet was decided, in words
+  std::string endpoints;  // "open loop"; empty: real ones
+};
+
+struct DropRow {
+  std::string function;
+  std::string reason;
+  std::string help;
+  std::optional<bool> intended;  // nullopt: not known (live)
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct StateRow {
+  std::string function;
+  StateKind kind;
+  StateClass state_class = StateClass::kSoft;  // as configured
+  std::uint64_t bound = 0;                     // 0: unknown
+  Census census;                               // accrued up to the end of the run
+};
+
+// A sample of all kinds' occupation, for state over time.
+struct StateSample {
+  Instant time;
+  std::string function;
+  std::string kind;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct EffectRow {
+  std::string function;
+  std::string direction;  // "inside" or "outside": the side the packets came by
+  Field field;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::optional<std::uint64_t> flows;
+};
+
+// A step of the equivalence staircase taken alone (measurement.md 3: P0 to P3).
+struct Predicate {
+  std::uint64_t flows = 0;   // wanted whole flows that have the property
+  std::uint64_t of = 0;      // wanted whole flows
+};
+
+struct FlowCounts {
+  std::uint64_t all = 0;
+  std::uint64_t whole = 0;
+  std::uint64_t cut = 0;
+  std::uint64_t unanswered = 0;
+  std::uint64_t wanted = 0;           // whole, and no policy refuses them
+  std::uint64_t refused = 0;          // by a rule or the written default
+  std::uint64_t unknown = 0;          // cut: intent cannot be told
+  std::uint64_t packets_without = 0;  // packets that belong to no flow
+};
+
+// The first packet on which a flow fell from a step.
+struct FlowFall {
+  std::uint64_t flow = 0;
+  std::string name;      // "tcp 192.168.1.2:1000 > 198.51.100.1:80"
+  std::string step;      // "P0", "P1"
+  std::uint64_t packet = 0;
+  std::string function;  // who pushed it; empty: nobody in particular
+  std::string why;       // "ip.src", "drop no-mapping", "prevented"
+};
+
+struct FindingRow {
+  std::string function;
+  std::string what;
+  std::uint64_t count = 0;
+};
+
+struct Report {
+  std::string command;  // "replay", "run"
+  std::string configuration;
+  std::vector<std::string> chain;  // names, from the inside
+  Workload workload;
+  Balance balance;
+  std::array<Balance, kSides> by_side;
+  std::uint64_t prevented = 0;
+  bool balanced = false;
+  std::vector<DropRow> drops;
+  std::vector<StateRow> state;
+  std::vector<StateSample> timeline;
+  std::vector<EffectRow> effects;
+  std::vector<FindingRow> findings;
+  std::optional<FlowCounts> flows;
+  std::optional<Predicate> p0;
+  std::optional<Predicate> p1;
+  std::vector<FlowFall> falls;
+  std::optional<std::uint64_t> payload_bytes_forwarded;
+  std::optional<std::uint64_t> payload_bytes_read;
+  std::vector<std::string> lies;  // of the claim checker; empty when it was off
+  bool claims_checked = false;
+  double seconds = 0;  // the run itself took; not in report.json (same run, same bytes)
+};
+
+// Everything that the worker's books hold: balance, drops, state, effects, findings. The worker must
+// have been settled. `intended` stays open.
+void read_books(Worker& worker, const Config& config, Report& report);
+
+}  // namespace glassbox
