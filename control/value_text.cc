@@ -103,22 +103,23 @@ std::string text_of(PortRange ports) {
 }
 
 std::string text_of(const Settings::Value& value) {
-  return std::visit(
-      Overloaded{
-          [](bool flag) { return std::string(flag ? "true" : "false"); },
-          [](std::int64_t number) { return std::to_string(number); },
-          [](const std::string& text) { return text; },
-          [](const std::vector<Prefix>& prefixes) {
-            std::string list;
-            for (const Prefix& prefix : prefixes) {
-              list += (list.empty() ? "" : ", ") + text_of(prefix);
-            }
-            return "[" + list + "]";
-          },
-          [](const Settings::Rows& rows) { return fmt::format("{} rows", rows.size()); },
-          [](const auto& other) { return text_of(other); },
-      },
-      value);
+  return std::visit(Overloaded{
+                        [](bool flag) { return std::string(flag ? "true" : "false"); },
+                        [](std::int64_t number) { return std::to_string(number); },
+                        [](const std::string& text) { return text; },
+                        [](const std::vector<Prefix>& prefixes) {
+                          std::string list;
+                          for (const Prefix& prefix : prefixes) {
+                            list += (list.empty() ? "" : ", ") + text_of(prefix);
+                          }
+                          return "[" + list + "]";
+                        },
+                        [](const Settings::Rows& rows) {
+                          return fmt::format("{} row{}", rows.size(), rows.size() == 1 ? "" : "s");
+                        },
+                        [](const auto& other) { return text_of(other); },
+                    },
+                    value);
 }
 
 std::string_view name_of(ParameterType type) {

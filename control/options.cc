@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <sstream>
+
+#include "control/suggest.h"
+
+namespace glassbox {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  glassbox check configs/demo.yaml
+  glassbox replay configs/demo.yaml capture.pcap --report out
+  glassbox describe nat44
+Each command explains itself: glassbox replay --help)";
+
+constexpr const char* kReplayExamples = R"(Examples:
+  glassbox replay configs/demo.yaml capture.pcap
+      prints what the chain did to the capture and what it holds
+  glassbox replay configs/demo.yaml capture.pcap --report out --presented in.pcapng --out out.pcapng
+      also writes out/report.json, and both sides of the box for Wireshark
+  glassbox replay configs/demo.yaml inside.pcap outside.pcap --sides networks
+      merges two captures by time; the configuration's inside_networks tell the sides)";
+
+constexpr const char* kRunExamples = R"(Examples:
+  glassbox run live.yaml --report out
+  glassbox run live.yaml --duration 60 -- --vdev net_tap0
+      what follows -- goes to DPDK's EAL, behind the configuration's own 'eal:'
+Stops on SIGINT and SIGTERM, and then reports as a replay does.)";
+
+constexpr const char* kDescribeExamples = R"(Examples:
+  glassbox describe              all functions, one line each
+  glassbox describe nat44        what it reads, edits, remembers, and what the loss of that means
+  glassbox describe dataplane    what the dataplane itself remembers and drops for
+  glassbox describe nat44 --json)";
+
+constexpr const char* kCheckExamples = R"(Examples:
+  glassbox check configs/demo.yaml
+      prints the chain and what differs from the defaults, or what is wrong, with file and line)";
+
+constexpr std::array<std::string_view, 4> kSideRules = {"initiator", "networks", "mac", "file"};
+
+// "AA:BB:CC:DD:EE:FF", with colons or dashes.
+std::array<std::uint8_t, 6> parse_mac(const std::string& text) {
+  std::array<unsigned, 6> parts{};
+  int used = 0;
+  const bool colons = text.find(':') != std::string::npos;
+  const char* form = colons ? "%2x:%2x:%2x:%2x:%2x:%2x%n" : "%2x-%2x-%2x-%2x-%2x-%2x%n";
+  const int got = std::sscanf(text.c_str(), form, &parts[0], &parts[1], &parts[2], &parts[3],
+                              &parts[4], &parts[5], &used);
+  if (got != 6 || static_cast<std::size_t>(used) != text.size() ||
+      text.find_first_not_of("0123456789abcdefABCDEF:-") != std::string::npos) {
+    throw CLI::ValidationError("--sides", fmt::format("'{}' is no MAC address, such as "
+                                                      "02:00:00:00:00:01",
+                                                      text));
+  }
+  std::array<std::uint8_t, 6> mac{};
+  std::copy(parts.begin(), parts.end(), mac.begin());
+  return mac;
+}
+
+SideChoice parse_sides(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::string rule = text.substr(0, colon);
+  const std::string rest = colon == std::string::npos ? "" : text.substr(colon + 1);
+  const auto found = std::find(kSideRules.begin(), kSideRules.end(), rule);
+  if (found == kSideRules.end()) {
+    throw CLI::ValidationError(
+        "--sides", fmt::format("unknown rule '{}' {}", rule, alternatives(rule, kSideRules)));
+  }
+  SideChoice choice;
+  choice.rule = static_cast<SideChoice::Rule>(found - kSideRules.begin());
+  const bool takes_more =
+      choice.rule == SideChoice::Rule::kMac || choice.rule == SideChoice::Rule::kFile;
+  if (takes_more == rest.empty()) {
+    throw CLI::ValidationError(
+        "--sides", takes_more ? fmt::format("'{0}' needs what follows it: {0}:...", rule)
+                              : fmt::format("nothing follows '{}'", rule));
+  }
+  if (choice.rule == SideChoice::Rule::kFile) choice.file = rest;
+  if (choice.rule == SideChoice::Rule::kMac) {
+    // A comma behind the last one stands for an empty one, which split() would drop.
+    for (const std::string& mac :
+         CLI::detail::split(rest.ends_with(',') ? rest + "," : rest, ',')) {
+      choice.inside_macs.push_back(parse_mac(mac));
+    }
+  }
+  return choice;
+}
+
+void check_endpoints(const std::string& text) {
+  if (text == "open") return;
+  throw CLI::ValidationError("--endpoints", text == "closed"
+                                                ? "closed is not available yet (known: open)"
+                                                : "unknown model '" + text + "' (known: open)");
+}
+
+CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
+  CLI::App* command = app.add_subcommand("replay", "Captures through the chain, with a report");
+  command->footer(kReplayExamples);
+  command->add_option("CONFIG", options.config, "The configuration (YAML)")
+      ->required()
+      ->type_name("");
+  command->add_option("CAPTURE", options.captures, "pcap or pcapng; several are merged by time")
+      ->required()
+      ->type_name("");
+  command
+      ->add_option("--presented", options.presented,
+                   "Write what entered the box, as re-addressed by the endpoint model (pcapng)")
+      ->type_name("FILE");
+  command->add_option("--out", options.out, "Write what left the box (pcapng)")->type_name("FILE");
+  command->add_option("--packets", options.packets, "Write one JSON line for each packet")
+      ->type_name("FILE");
+  command->add_option("--report", options.report, "Write report.json into this directory")
+      ->type_name("DIRECTORY");
+  command
+      ->add_option_function<std::string>(
+          "--sides", [&options](const std::string& text) { options.sides = parse_sides(text); },
+          "How sides are told: initiator, networks, mac:AA:BB:CC:DD:EE:FF,... (inside ones), "
+          "file:PATH (default: initiator)")
+      ->type_name("RULE");
+  command->add_flag("--fix-checksums", options.fix_checksums,
+                    "Repair checksums that are wrong in the capture before the box sees them");
+  command
+      ->add_option_function<std::string>("--endpoints", check_endpoints,
+                                         "The model of the end hosts: open (the default)")
+      ->type_name("MODEL");
+  command
+      ->add_option_function<std::int64_t>(
+          "--seed",
+          [&options](std::int64_t seed) { options.seed = static_cast<std::uint64_t>(seed); },
+          "What random choices are keyed by (default: the configuration's)")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
+  command->add_flag("--json", options.json, "Print the summary as JSON");
+  command->add_flag("-q,--quiet", options.quiet, "Print no summary and no progress");
+  return command;
+}
+
+CLI::App* add_run(CLI::App& app, LiveOptions& options) {
+  CLI::App* command = app.add_subcommand("run", "The chain on two live ports");
+  command->footer(kRunExamples);
+  command->add_option("CONFIG", options.config, "The configuration (YAML), with both ports")
+      ->required()
+      ->type_name("");
+  command->add_option("--report", options.report, "Write report.json into this directory")
+      ->type_name("DIRECTORY");
+  command
+      ->add_option_function<double>(
+          "--duration",
+          [&options](double seconds) { options.duration = std::chrono::duration<double>(seconds); },
+          "Stop after so many seconds (default: on SIGINT or SIGTERM)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.0, 1e9));
+  command->add_flag("-q,--quiet", options.quiet, "Print no summary");
+  return command;
+}
+
+CLI::App* add_describe(CLI::App& app, DescribeOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "describe", "What a function reads, edits, remembers, and what its loss means");
+  command->footer(kDescribeExamples);
+  command->add_option("FUNCTION", options.function, "A function's name, or 'dataplane'");
+  command->add_flag("--json", options.json, "As JSON");
+  return command;
+}
+
+CLI::App* add_check(CLI::App& app, CheckOptions& options) {
+  CLI::App* command = app.add_subcommand("check", "Validates a configuration, prints its chain");
+  command->footer(kCheckExamples);
+  command->add_option("CONFIG", options.config, "The configuration (YAML)")
+      ->required()
+      ->type_name("");
+  return command;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+// Help and the version go out with status 0; whatever else stops the parser is wrong usage.
+Message message_of(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const int status = app.exit(error, out, err);
+  if (status == 0) return {kDone, out.str()};
+  return {kUsage, "glassbox: " + err.str()};
+}
+
+}  // namespace
+
+Command parse_command_line(const std::vector<std::string>& arguments) {
+  CLI::App app("A middlebox dataplane that reports the state it holds and every change it makes.",
+               "glassbox");
+  app.footer(kExamples);
+  app.set_version_flag("--version", "glassbox " GLASSBOX_VERSION);
+  app.require_subcommand(1);
+  ReplayOptions replay;
+  LiveOptions live;
+  DescribeOptions describe;
+  CheckOptions check;
+  const CLI::App* is_replay = add_replay(app, replay);
+  const CLI::App* is_run = add_run(app, live);
+  const CLI::App* is_describe = add_describe(app, describe);
+  add_check(app, check);
+
+  if (arguments.empty()) return Message{kUsage, app.help()};
+  const std::string& first = arguments.front();
+  const std::vector<std::string> names = command_names(app);
+  if (!first.starts_with("-") && std::find(names.begin(), names.end(), first) == names.end()) {
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    return Message{kUsage, fmt::format("glassbox: unknown command '{}' {}\n", first,
+                                       alternatives(first, known))};
+  }
+  std::vector<std::string> own = arguments;
+  if (first == "run") {
+    const auto dashes = std::find(own.begin(), own.end(), "--");
+    if (dashes != own.end()) live.eal.assign(dashes + 1, own.end());
+    own.erase(dashes, own.end());
+  }
+  try {
+    std::reverse(own.begin(), own.end());  // CLI11 takes its arguments from the back
+    app.parse(own);
+  } catch (const CLI::ParseError& error) {
+    return message_of(app, error);
+  }
+  if (is_replay->parsed()) return replay;
+  if (is_run->parsed()) return live;
+  if (is_describe->parsed()) return describe;
+  return check;
+}
+
+}  // namespace glassbox

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The command line, read and checked: which command, with what options. Nothing is run or printed
+// here.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "control/live.h"
+#include "control/replay/replay_command.h"
+
+namespace glassbox {
+
+// Exit statuses (design.md, section 6).
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+
+struct CheckOptions {
+  std::string config;
+};
+
+struct DescribeOptions {
+  std::string function;  // empty: all
+  bool json = false;
+};
+
+// Nothing to run: help, the version, or what is wrong with the command line.
+struct Message {
+  int status = kDone;
+  std::string text;
+};
+
+using Command = std::variant<Message, ReplayOptions, LiveOptions, DescribeOptions, CheckOptions>;
+
+// `arguments` without the program's name. Does not throw for anything a user can type.
+Command parse_command_line(const std::vector<std::string>& arguments);
+
+}  // namespace glassbox

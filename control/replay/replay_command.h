@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `glassbox replay`: captures through the chain, and what came of it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace glassbox {
+
+// How a packet's side is told (measurement.md, section 2).
+struct SideChoice {
+  enum class Rule : std::uint8_t { kInitiator, kNetworks, kMac, kFile };
+  Rule rule = Rule::kInitiator;
+  std::vector<std::array<std::uint8_t, 6>> inside_macs;  // kMac
+  std::string file;                                      // kFile
+};
+
+// File names are empty where none was asked for.
+struct ReplayOptions {
+  std::string config;
+  std::vector<std::string> captures;
+  std::string presented;  // pcapng of what entered the box
+  std::string out;        // pcapng of what left it
+  std::string packets;    // JSON Lines, one a packet
+  std::string report;     // directory for report.json
+  SideChoice sides;
+  bool fix_checksums = false;
+  bool quiet = false;
+  bool json = false;                  // the summary as JSON
+  std::optional<std::uint64_t> seed;  // else the configuration's
+};
+
+// The exit status. Throws ConfigError for what the configuration has wrong, std::runtime_error for
+// a run that failed.
+int run_replay(const ReplayOptions& options);
+
+}  // namespace glassbox

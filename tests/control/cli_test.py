@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Exit statuses and messages of the built program: cli_test.py GLASSBOX
+
+0 done, 1 the run failed, 2 usage or configuration error; a failure says why on standard error and
+nothing on standard output.
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = ""
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False, **options
+    )
+
+
+class ExitStatus(unittest.TestCase):
+    def check(self, status, arguments, said):
+        done = run(*arguments)
+        self.assertEqual(done.returncode, status, (arguments, done.stderr))
+        self.assertIn(said, done.stdout if status == 0 else done.stderr)
+        self.assertEqual(done.stderr if status == 0 else done.stdout, "", arguments)
+
+    def test_help_and_version_are_done(self):
+        for arguments in (["--help"], ["replay", "--help"], ["run", "--help"], ["check", "-h"]):
+            self.check(0, arguments, "Usage:")
+        self.check(0, ["--version"], "glassbox ")
+
+    def test_wrong_usage_is_two(self):
+        self.check(2, [], "Usage:")
+        self.check(2, ["rply"], "did you mean 'replay'?")
+        self.check(2, ["replay"], "CONFIG is required")
+        self.check(2, ["replay", "c", "p", "--endpoints", "closed"], "not available yet")
+        self.check(2, ["check", "a", "b"], "not expected")
+
+    def test_wrong_configuration_is_two(self):
+        self.check(2, ["check", "/nonexistent.yaml"], "No such file or directory")
+        self.check(2, ["check", "/"], "is a directory")
+        with tempfile.TemporaryDirectory() as directory:
+            config = pathlib.Path(directory, "c.yaml")
+            config.write_text("mode: wire\nchain: [nosuch]\n", encoding="utf-8")
+            for command in (["check"], ["replay"], ["run"]):
+                captures = ["p.pcap"] if command == ["replay"] else []
+                self.check(2, [*command, str(config), *captures], f"{config}:2: chain: unknown")
+            config.write_text("mode: routed\nchain: []\n", encoding="utf-8")
+            self.check(2, ["check", str(config)], "routed is not available yet (known: wire)")
+
+    def test_a_good_configuration_is_done(self):
+        with tempfile.TemporaryDirectory() as directory:
+            config = pathlib.Path(directory, "c.yaml")
+            config.write_text("chain: []\n", encoding="utf-8")
+            self.check(0, ["check", str(config)], "inside -> outside\n")
+
+    def test_describe(self):
+        self.check(0, ["describe"], "dataplane")
+        self.check(0, ["describe", "dataplane"], "State dataplane.session")
+        self.check(0, ["describe", "--json"], '"glassbox.describe/1"')
+        self.check(2, ["describe", "nosuch"], "unknown function 'nosuch' (known: ")
+
+    def test_output_that_cannot_be_written_is_one(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run(
+                [PROGRAM, "describe"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("No space left on device", done.stderr)
+
+
+if __name__ == "__main__":
+    PROGRAM = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    unittest.main()
