@@ -121,7 +121,11 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
       ->type_name("DIRECTORY");
   command
       ->add_option_function<std::string>(
-          "--sides", [&options](const std::string& text) { options.sides = parse_sides(text); },
+          "--sides",
+          [&options](const std::string& text) {
+            options.sides = parse_sides(text);
+            options.sides_given = true;
+          },
           "How sides are told: initiator, networks, mac:AA:BB:CC:DD:EE:FF,... (inside ones), "
           "file:PATH (default: initiator)")
       ->type_name("RULE");

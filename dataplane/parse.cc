@@ -552,6 +552,15 @@ bool has_checksum_placeholder(const Packet& packet) {
   return load<std::uint16_t>(data + checksum_offset(packet)) == pseudo_header_sum(packet);
 }
 
+bool has_right_checksum(const Packet& packet) {
+  const auto* data = rte_pktmbuf_mtod(packet.mbuf, const std::uint8_t*);
+  const auto stored = load<std::uint16_t>(data + checksum_offset(packet));
+  if (packet.has(kUdp) && stored == 0) return true;
+  const std::uint32_t sum = std::uint32_t{pseudo_header_sum(packet)} +
+                            sum_of(packet.mbuf, packet.l4, packet.ip_end - packet.l4);
+  return fold(sum) == 0xffff;
+}
+
 void fill_checksum(Packet& packet) {
   auto* field = rte_pktmbuf_mtod_offset(packet.mbuf, std::uint8_t*, checksum_offset(packet));
   std::memset(field, 0, 2);

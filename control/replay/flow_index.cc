@@ -113,6 +113,7 @@ void FlowIndex::add(const CaptureSet::Frame& frame, LinkType link) {
   const FrameView view(frame.bytes, frame.wire_length, link, Side::kInside);
   const Packet& packet = view.packet();
   PacketNote note;
+  last_time_ = std::max(last_time_, frame.time);
   if (packet.has(kLaterFragment)) {
     if (packet.anomaly == Anomaly::kNone) tie_fragment(packet, note);
   } else if (packet.has(kKeyed)) {

@@ -62,6 +62,8 @@ class FlowIndex {
   std::uint64_t packets() const { return notes_.size(); }
   const CapturedFlow& flow(FlowNumber number) const { return flows_[number - 1]; }
   std::uint32_t flows() const { return static_cast<std::uint32_t>(flows_.size()); }
+  // The latest time in the capture.
+  Instant last_time() const { return last_time_; }
   // How sides were told, in words.
   const std::string& sides_in_words() const { return sides_in_words_; }
 
@@ -97,6 +99,7 @@ class FlowIndex {
   std::map<Mac, std::array<std::uint64_t, kSides>> mac_votes_;
   std::vector<Mac> source_macs_;
   LinkType link_ = LinkType::kEthernet;
+  Instant last_time_{};
 };
 
 }  // namespace glassbox

@@ -28,6 +28,7 @@ struct ReplayOptions {
   std::string packets;    // JSON Lines, one a packet
   std::string report;     // directory for report.json
   SideChoice sides;
+  bool sides_given = false;  // else by inside_networks where the configuration has them
   bool fix_checksums = false;
   bool quiet = false;
   bool json = false;                  // the summary as JSON

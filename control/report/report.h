@@ -126,8 +126,11 @@ struct Report {
   double seconds = 0;  // the run itself took; not in report.json (same run, same bytes)
 };
 
+// The state of every kind, up to `now`. The worker must have been settled to it.
+std::vector<StateRow> read_state(Worker& worker, const Config& config, Instant now);
+
 // Everything that the worker's books hold: balance, drops, state, effects, findings. The worker must
-// have been settled. `intended` stays open.
-void read_books(Worker& worker, const Config& config, Report& report);
+// have been settled. Whether a drop was intended stays open.
+void read_books(Worker& worker, const Config& config, Instant now, Report& report);
 
 }  // namespace glassbox

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/replay/replay_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+
+#include "control/eal.h"
+#include "control/replay/replay.h"
+#include "control/report/report.h"
+#include "control/report/report_json.h"
+#include "control/report/summary.h"
+#include "control/sha256.h"
+
+namespace glassbox {
+namespace {
+
+constexpr unsigned kEalMegabytes = 256;
+
+// One line on a terminal, redrawn; nothing in a pipe.
+class Progress {
+ public:
+  Progress(bool wanted, const char* what) : on_(wanted && isatty(STDERR_FILENO) != 0), what_(what) {}
+  ~Progress() {
+    if (drawn_) std::fputs("\r\033[K", stderr);
+  }
+  void operator()(double fraction) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!on_ || now - last_ < std::chrono::milliseconds(100)) return;
+    last_ = now;
+    drawn_ = true;
+    const int filled = static_cast<int>(fraction * 40);
+    std::fputs(fmt::format("\r{} [{:#<{}}{:.<{}}] {:3.0f} %", what_, "", filled, "", 40 - filled,
+                           fraction * 100)
+                   .c_str(),
+               stderr);
+    std::fflush(stderr);
+  }
+
+ private:
+  bool on_;
+  const char* what_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point last_{};
+};
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+void must(const Result<void>& result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message);
+}
+
+SideChoice choose_sides(const ReplayOptions& options, const Config& config) {
+  SideChoice sides = options.sides;
+  if (!options.sides_given && !config.inside_networks.empty()) {
+    sides.rule = SideChoice::Rule::kNetworks;
+  }
+  if (sides.rule == SideChoice::Rule::kNetworks && config.inside_networks.empty()) {
+    throw ConfigError({config.file, 0, 0},
+                      "--sides networks needs inside_networks, for example "
+                      "inside_networks: [192.168.0.0/16, \"fd00::/8\"]");
+  }
+  return sides;
+}
+
+// The files that a replay writes; opened before the work, so that a bad path is told at once.
+struct Outputs {
+  std::optional<PcapngWriter> presented;
+  std::optional<PcapngWriter> out;
+  std::optional<OutputFile> packets;
+
+  Outputs(const ReplayOptions& options, int linktype) {
+    if (!options.presented.empty()) presented = must(PcapngWriter::open(options.presented, linktype));
+    if (!options.out.empty()) out = must(PcapngWriter::open(options.out, linktype));
+    if (!options.packets.empty()) packets = must(OutputFile::open(options.packets));
+  }
+  Replay::Files files() {
+    return {presented ? &*presented : nullptr, out ? &*out : nullptr,
+            packets ? &*packets : nullptr};
+  }
+  void finish() {
+    if (presented) must(presented->finish());
+    if (out) must(out->finish());
+    if (packets) must(packets->finish());
+  }
+};
+
+void describe_workload(const ReplayOptions& options, Report& report) {
+  for (const std::string& path : options.captures) {
+    report.workload.files.push_back(std::filesystem::path(path).filename().string());
+    report.workload.sha256.push_back(sha256_of_file(path));
+  }
+}
+
+void print_result(const ReplayOptions& options, const Report& report) {
+  if (options.json) {
+    std::fputs((to_json(report).dump(2) + "\n").c_str(), stdout);
+  } else if (!options.quiet) {
+    const bool color = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+    std::fputs(summary(report, {.color = color, .width = 100}).c_str(), stdout);
+    if (!options.report.empty()) {
+      std::fputs(fmt::format("\nreport  {0}/report.html  {0}/report.json\n", options.report).c_str(),
+                 stdout);
+    }
+  }
+}
+
+}  // namespace
+
+int run_replay(const ReplayOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  const Config config = load_config(options.config);
+  const std::uint64_t seed = options.seed.value_or(config.dataplane.seed);
+  const SideChoice sides = choose_sides(options, config);
+  check_cpu();
+  const Eal eal = Eal::for_replay(kEalMegabytes);
+  // Functions check what only they can know while they are made: before the capture is read.
+  build_chain(config, {.seed = seed});
+  CaptureSet captures(options.captures);
+  Outputs outputs(options, captures.linktype());
+
+  Progress reading(!options.quiet, "reading ");
+  const FlowIndex flows(captures, sides, config.inside_networks, std::ref(reading));
+  Report report;
+  {
+    Replay replay(config, captures, flows, outputs.files(), options.fix_checksums, seed);
+    Progress replaying(!options.quiet, "replaying");
+    replay.run(std::ref(replaying));
+    replay.fill(report);
+  }
+  outputs.finish();
+  report.command = "replay";
+  report.configuration = std::filesystem::path(options.config).filename().string();
+  describe_workload(options, report);
+  report.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!options.report.empty()) must(write_report(report, options.report));
+  print_result(options, report);
+  if (!report.balanced || !report.lies.empty()) {
+    std::fputs("glassbox: the books do not balance: this is a defect of glassbox\n", stderr);
+    for (const std::string& lie : report.lies) std::fprintf(stderr, "  %s\n", lie.c_str());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace glassbox
