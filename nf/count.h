@@ -2,10 +2,10 @@
 //
 // count: the number of packets of each flow, and nothing else.
 //
-// The smallest function that remembers something, and the template for new ones:
-// scripts/new-function copies count.{h,cc}, its test and its benchmark. A header like this one is
-// all that others see of a function: its declaration. Reports, `describe` and the configuration
-// read it; nothing is repeated elsewhere.
+// A header like this one is all that others see of a function: its declaration. Reports, `describe`
+// and the configuration read it; nothing is repeated elsewhere.
+//
+// Template: scripts/new-function copies count.{h,cc}, its test and its benchmark under a new name.
 #pragma once
 
 #include "dataplane/network_function.h"
