@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// count alone, on established 64-byte UDP flows. The same over an empty chain is the price of the
+// loop itself (perf/dataplane).
+#include <benchmark/benchmark.h>
+
+#include "perf/support/flow_loop.h"
+
+namespace glassbox::perf {
+namespace {
+
+void Count(benchmark::State& state) { run_flows(state, "[count]"); }
+BENCHMARK(Count)->Arg(1 << 10)->Arg(1 << 16)->Arg(1 << 20);
+
+}  // namespace
+}  // namespace glassbox::perf
