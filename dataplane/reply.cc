@@ -111,7 +111,7 @@ rte_mbuf* make_unreachable(const Packet& packet, LinkType link, rte_mbuf* reply)
                 packet.length() - packet.l3});
   std::uint8_t* icmp = begin_message(packet, ResetTo::kSource, link, reply,
                                      static_cast<std::uint16_t>(8 + quote),
-                                     v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+                                     v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6});
   if (icmp == nullptr) return nullptr;
   icmp[0] = v4 ? 3 : 1;
   icmp[1] = v4 ? 13 : 1;
