@@ -84,7 +84,7 @@ struct alignas(64) Packet {
   bool turned = false;  // leaves by its own side; functions further out do not see it
 
   FlowKey6 key6;                   // filled when kIpv6 and kKeyed
-  std::uint64_t cause = 0;         // id of the packet that made this one move: itself, or another
+  std::uint64_t cause = 0;         // id of the packet that made this one move; 0: a timer
   std::uint32_t ip_end = 0;        // first byte behind the IP datagram; trailers follow
   union {
     std::uint16_t quoted_l4 = 0;    // kRelated: the quoted transport header (at least 8 bytes)

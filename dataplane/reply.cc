@@ -30,9 +30,10 @@ bool may_answer(const Packet& packet) {
   return ip[16] < 224 && ip[16] != 0;
 }
 
-// Link header with the ends swapped, and an IP header from the packet's destination to its source.
-std::uint8_t* begin_reply(const Packet& packet, LinkType link, rte_mbuf* reply,
-                          std::uint16_t ip_payload, std::uint8_t protocol) {
+// Link and IP header to one end of the packet, in the other's name.
+std::uint8_t* begin_message(const Packet& packet, ResetTo end, LinkType link, rte_mbuf* reply,
+                            std::uint16_t ip_payload, std::uint8_t protocol) {
+  const bool back = end == ResetTo::kSource;
   const auto* from = packet.at_offset<std::uint8_t>(0);
   const bool v4 = packet.has(kIpv4);
   const std::uint16_t ip_header = v4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
@@ -40,7 +41,7 @@ std::uint8_t* begin_reply(const Packet& packet, LinkType link, rte_mbuf* reply,
       reply, static_cast<std::uint16_t>(packet.l3 + ip_header + ip_payload)));
   if (to == nullptr) return nullptr;
   std::memcpy(to, from, packet.l3);
-  if (link == LinkType::kEthernet) {
+  if (back && link == LinkType::kEthernet) {
     std::memcpy(to, from + 6, 6);
     std::memcpy(to + 6, from, 6);
   }
@@ -52,8 +53,8 @@ std::uint8_t* begin_reply(const Packet& packet, LinkType link, rte_mbuf* reply,
     ours->total_length = rte_cpu_to_be_16(static_cast<std::uint16_t>(ip_header + ip_payload));
     ours->time_to_live = kHopLimit;
     ours->next_proto_id = protocol;
-    ours->src_addr = theirs->dst_addr;
-    ours->dst_addr = theirs->src_addr;
+    ours->src_addr = back ? theirs->dst_addr : theirs->src_addr;
+    ours->dst_addr = back ? theirs->src_addr : theirs->dst_addr;
     ours->hdr_checksum = rte_ipv4_cksum(ours);
   } else {
     const auto* theirs = packet.at_offset<rte_ipv6_hdr>(packet.l3);
@@ -62,8 +63,8 @@ std::uint8_t* begin_reply(const Packet& packet, LinkType link, rte_mbuf* reply,
     ours->payload_len = rte_cpu_to_be_16(ip_payload);
     ours->proto = protocol;
     ours->hop_limits = kHopLimit;
-    std::memcpy(ours->src_addr, theirs->dst_addr, 16);
-    std::memcpy(ours->dst_addr, theirs->src_addr, 16);
+    std::memcpy(ours->src_addr, back ? theirs->dst_addr : theirs->src_addr, 16);
+    std::memcpy(ours->dst_addr, back ? theirs->src_addr : theirs->dst_addr, 16);
   }
   return to + packet.l3 + ip_header;
 }
@@ -79,8 +80,9 @@ void finish_tcp(const Packet& packet, std::uint8_t* transport) {
   }
 }
 
-rte_mbuf* make_reset(const Packet& packet, LinkType link, rte_mbuf* reply) {
-  std::uint8_t* transport = begin_reply(packet, link, reply, sizeof(rte_tcp_hdr), IPPROTO_TCP);
+rte_mbuf* refuse_with_reset(const Packet& packet, LinkType link, rte_mbuf* reply) {
+  std::uint8_t* transport = begin_message(packet, ResetTo::kSource, link, reply,
+                                          sizeof(rte_tcp_hdr), IPPROTO_TCP);
   if (transport == nullptr) return nullptr;
   const auto* theirs = packet.at_offset<rte_tcp_hdr>(packet.l4);
   auto* ours = reinterpret_cast<rte_tcp_hdr*>(transport);
@@ -107,8 +109,9 @@ rte_mbuf* make_unreachable(const Packet& packet, LinkType link, rte_mbuf* reply)
   const std::uint32_t quote =
       std::min({packet.ip_end - packet.l3, (v4 ? kMaxError4 : kMaxError6) - headers,
                 packet.length() - packet.l3});
-  std::uint8_t* icmp = begin_reply(packet, link, reply, static_cast<std::uint16_t>(8 + quote),
-                                   static_cast<std::uint8_t>(v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6}));
+  std::uint8_t* icmp = begin_message(packet, ResetTo::kSource, link, reply,
+                                     static_cast<std::uint16_t>(8 + quote),
+                                     v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6});
   if (icmp == nullptr) return nullptr;
   icmp[0] = v4 ? 3 : 1;
   icmp[1] = v4 ? 13 : 1;
@@ -130,10 +133,33 @@ rte_mbuf* make_rejection(const Packet& packet, LinkType link, rte_mempool* pool)
   if (!may_answer(packet)) return nullptr;
   rte_mbuf* reply = rte_pktmbuf_alloc(pool);
   if (reply == nullptr) return nullptr;
-  rte_mbuf* made = packet.has(kTcp) ? make_reset(packet, link, reply)
+  rte_mbuf* made = packet.has(kTcp) ? refuse_with_reset(packet, link, reply)
                                     : make_unreachable(packet, link, reply);
   if (made == nullptr) rte_pktmbuf_free(reply);
   return made;
+}
+
+rte_mbuf* make_reset(const Packet& packet, ResetTo to, std::uint32_t sequence,
+                     std::uint32_t acknowledgement, LinkType link, rte_mempool* pool) {
+  rte_mbuf* reset = rte_pktmbuf_alloc(pool);
+  if (reset == nullptr) return nullptr;
+  std::uint8_t* transport =
+      begin_message(packet, to, link, reset, sizeof(rte_tcp_hdr), IPPROTO_TCP);
+  if (transport == nullptr) {
+    rte_pktmbuf_free(reset);
+    return nullptr;
+  }
+  const auto* theirs = packet.at_offset<rte_tcp_hdr>(packet.l4);
+  auto* ours = reinterpret_cast<rte_tcp_hdr*>(transport);
+  const bool back = to == ResetTo::kSource;
+  ours->src_port = back ? theirs->dst_port : theirs->src_port;
+  ours->dst_port = back ? theirs->src_port : theirs->dst_port;
+  ours->sent_seq = rte_cpu_to_be_32(sequence);
+  ours->recv_ack = rte_cpu_to_be_32(acknowledgement);
+  ours->data_off = 5 << 4;
+  ours->tcp_flags = RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
+  finish_tcp(packet, transport);
+  return reset;
 }
 
 }  // namespace glassbox

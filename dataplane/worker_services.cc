@@ -70,6 +70,8 @@ void Context::release(Held&& held, const Packet* cause) const {
     packet.cause = cause->cause;
     packet.time = cause->time;
   } else {
+    // No packet: it leaves ahead of this turn's, in the order in which things were set free.
+    packet.cause = 0;
     packet.time = now_;
   }
   if (packet.origin == Origin::kReceived) --ledger().balance(packet.ingress).held;
