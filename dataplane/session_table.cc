@@ -45,7 +45,8 @@ void SessionLayout::add(FunctionId function, const SlotSpec& spec) {
 }
 
 std::uint32_t SessionLayout::direction_stride(std::uint32_t key_size) const {
-  return round_up(static_cast<std::uint32_t>(sizeof(FlowSide)) + direction_bytes_ + key_size, kLine);
+  return round_up(static_cast<std::uint32_t>(sizeof(FlowSide)) + direction_bytes_ + key_size,
+                  kLine);
 }
 
 std::uint32_t SessionLayout::shared_stride() const {
@@ -200,8 +201,7 @@ bool SessionTable::attach(SessionId session, std::uint8_t direction, const Tuple
   const KeyRef ref = ((session & ~kSixBit) << 1) | direction;
   FlowSide* record = h.side(ref);
   if (find(arriving, ingress) != nullptr) return false;
-  auto* key = const_cast<std::byte*>(
-      reinterpret_cast<const std::byte*>(h.key<FlowKey4>(record)));
+  auto* key = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(h.key<FlowKey4>(record)));
   if ((session & kSixBit) != 0) {
     const FlowKey6 value = FlowKey6::from(arriving, ingress);
     std::memcpy(key, &value, sizeof(value));
@@ -250,7 +250,7 @@ void SessionTable::abandon(SessionId session) { free_record(session); }
 void SessionTable::close(SessionId session, Ending why, Instant when) {
   if (why == Ending::kExpired && closing(session)) why = Ending::kClosed;
   for (FunctionId f = 0; f < kMaxFunctions; ++f) {
-    if (occupied(session, f)) vacate(session, f, why, when);
+    if (occupied(session, f)) end_slot(session, f, why, when);
   }
   wheel_.cancel(wheel_index(session));
   census_.ended(why, when);
@@ -267,8 +267,8 @@ void SessionTable::waive(SessionId session, FunctionId function) {
 
 void SessionTable::set_closing(SessionId session, bool closing) {
   SessionShared& record = shared(session);
-  record.state = static_cast<std::uint8_t>(closing ? record.state | kClosing
-                                                   : record.state & ~kClosing);
+  record.state =
+      static_cast<std::uint8_t>(closing ? record.state | kClosing : record.state & ~kClosing);
 }
 
 bool SessionTable::closing(SessionId session) const {
@@ -281,8 +281,30 @@ bool SessionTable::occupied(SessionId session, FunctionId function) const {
   return (shared(session).occupied & (1u << function)) != 0;
 }
 
+void SessionTable::reschedule(SessionId session) {
+  if (!live(session)) return;
+  recompute(session);
+  wheel_.cancel(wheel_index(session));
+  wheel_.schedule(wheel_index(session), first_deadline(session));
+}
+
+// Slots count their birth in 32 bits of milliseconds from the record's; a session may live longer
+// than these 49 days. Then the record counts as younger than it is.
+void SessionTable::keep_young(SessionId session, Instant now) {
+  SessionShared& record = shared(session);
+  const auto age = std::chrono::floor<std::chrono::milliseconds>(now - record.created);
+  if (age.count() < INT32_MAX) return;
+  const auto shift = static_cast<std::uint64_t>(age.count()) - INT32_MAX / 2;
+  for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
+    SlotLife& slot = life(session, static_cast<FunctionId>(__builtin_ctz(rest)));
+    slot.born_ms = slot.born_ms > shift ? slot.born_ms - static_cast<std::uint32_t>(shift) : 0;
+  }
+  record.created += std::chrono::milliseconds(shift);
+}
+
 void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now) {
   SessionShared& record = shared(session);
+  keep_young(session, now);
   const auto bit = static_cast<std::uint16_t>(1u << function);
   record.occupied |= bit;
   life(session, function) = {to_ms(lifetime), to_ms(now - record.created)};
@@ -290,10 +312,15 @@ void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime
     side(session, direction).needs &= static_cast<std::uint16_t>(~bit);
   }
   slot_census_[function].created(now);
-  if ((record.state & kLive) != 0) recompute(session);
+  reschedule(session);
 }
 
 void SessionTable::vacate(SessionId session, FunctionId function, Ending why, Instant when) {
+  end_slot(session, function, why, when);
+  reschedule(session);
+}
+
+void SessionTable::end_slot(SessionId session, FunctionId function, Ending why, Instant when) {
   SessionShared& record = shared(session);
   const auto bit = static_cast<std::uint16_t>(1u << function);
   owner_.slot_ended(session, function, why, when);
@@ -307,7 +334,6 @@ void SessionTable::vacate(SessionId session, FunctionId function, Ending why, In
                 slot.spec.direction_bytes);
   }
   slot_census_[function].ended(why, when);
-  if ((record.state & kLive) != 0) recompute(session);
 }
 
 void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos lifetime) {
@@ -316,11 +342,11 @@ void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos li
   if (slot.lifetime_ms == ms) return;
   const bool shorter = ms < slot.lifetime_ms;
   slot.lifetime_ms = ms;
-  recompute(session);
-  if (!shorter) return;
-  // The wheel would come too late: a shorter lifetime is the one case in which it is touched.
-  wheel_.cancel(wheel_index(session));
-  wheel_.schedule(wheel_index(session), first_deadline(session));
+  if (shorter) {
+    reschedule(session);  // the wheel would come too late
+  } else if (live(session)) {
+    recompute(session);
+  }
 }
 
 Instant SessionTable::deadline(SessionId session, FunctionId function) const {
@@ -340,8 +366,8 @@ Instant SessionTable::deadline(SessionId session, FunctionId function) const {
 Instant SessionTable::first_deadline(SessionId session) const {
   const SessionShared& record = shared(session);
   if (record.occupied == 0) {
-    const Instant seen = std::max({record.created, side(session, 0).last_seen,
-                                   side(session, 1).last_seen});
+    const Instant seen =
+        std::max({record.created, side(session, 0).last_seen, side(session, 1).last_seen});
     return seen + kBareLifetime;
   }
   Instant first = kNever;
@@ -378,7 +404,7 @@ Instant SessionTable::expire_slots(SessionId session, Instant now) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
     const Instant end = deadline(session, function);
     if (end > now) continue;
-    vacate(session, function, closing(session) ? Ending::kClosed : Ending::kExpired, end);
+    end_slot(session, function, closing(session) ? Ending::kClosed : Ending::kExpired, end);
   }
   if (had_slots && shared(session).occupied == 0) return kNever;
   const Instant next = first_deadline(session);
@@ -393,15 +419,17 @@ Instant SessionTable::on_due(std::uint32_t index, Instant now) {
     last = std::max(last, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
   }
   const Instant next = expire_slots(session, now);
-  if (next == kNever) close(session, Ending::kExpired, std::min(last, now));
+  if (next == kNever) {
+    close(session, Ending::kExpired, std::min(last, now));
+  } else {
+    recompute(session);
+  }
   return next;
 }
 
 bool SessionTable::revive(SessionId session, Instant now) {
   const Instant next = on_due(wheel_index(session), now);
-  if (next == kNever) return false;
-  recompute(session);
-  return true;
+  return next != kNever;
 }
 
 std::uint32_t SessionTable::advance(Instant now, std::uint32_t budget) {

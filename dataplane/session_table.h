@@ -231,6 +231,10 @@ class SessionTable {
   // Ends slots whose deadline is at or before now. Returns the next deadline, kNever: all is over.
   Instant expire_slots(SessionId session, Instant now);
   void recompute(SessionId session);
+  // After slots or lifetimes of a live session changed, when it may end sooner than the wheel knows.
+  void reschedule(SessionId session);
+  void keep_young(SessionId session, Instant now);
+  void end_slot(SessionId session, FunctionId function, Ending why, Instant when);
   void free_record(SessionId session);
   Instant on_due(std::uint32_t index, Instant now);
 

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/session_table.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/session_model.h"
+
+namespace glassbox::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class SessionTableTest : public ::testing::Test, protected SlotOwner {
+ protected:
+  SessionTableTest() : table_(session_layout(), 8, 1, *this) { table_.settle(now_); }
+  void slot_ended(SessionId session, FunctionId function, Ending why, Instant when) override {
+    ended_.push_back({session, function, why, when});
+    if (table_.layout().slot(function).spec.shared_bytes != 0) {
+      last_shared_ = table_.shared_slot<std::uint64_t>(session, function);
+    }
+  }
+  // An opened session with both keys and the slots of `functions`, each living a second times its
+  // number plus one.
+  SessionId open(std::uint32_t number, std::initializer_list<FunctionId> functions,
+                 bool six = false) {
+    const SessionId session = *table_.open(six, now_);
+    EXPECT_TRUE(
+        table_.attach(session, 0, test_tuple(number, 0, six), Side::kInside, Side::kOutside));
+    EXPECT_TRUE(
+        table_.attach(session, 1, test_tuple(number, 1, six), Side::kOutside, Side::kInside));
+    for (const FunctionId f : functions) table_.occupy(session, f, seconds(f + 1), now_);
+    table_.commit(session, now_);
+    return session;
+  }
+  FlowSide* find(std::uint32_t number, std::uint8_t direction, bool six = false) {
+    return table_.find(test_tuple(number, direction, six),
+                       direction == 0 ? Side::kInside : Side::kOutside);
+  }
+
+  struct Ended {
+    SessionId session;
+    FunctionId function;
+    Ending why;
+    Instant when;
+  };
+  Instant now_ = kModelStart;
+  std::vector<Ended> ended_;
+  std::uint64_t last_shared_ = 0;
+  SessionTable table_;
+};
+
+TEST_F(SessionTableTest, BothDirectionsLeadToTheSession) {
+  for (const bool six : {false, true}) {
+    const SessionId session = open(1, {0}, six);
+    for (const std::uint8_t direction : {0, 1}) {
+      FlowSide* side = find(1, direction, six);
+      ASSERT_NE(side, nullptr);
+      EXPECT_EQ(table_.id_of(side), session);
+      EXPECT_EQ(side->direction, direction);
+      EXPECT_EQ(&table_.side(session, direction), side);
+      EXPECT_EQ(table_.arriving(session, direction), test_tuple(1, direction, six));
+      EXPECT_EQ(table_.ingress(session, direction),
+                direction == 0 ? Side::kInside : Side::kOutside);
+      EXPECT_EQ(side->egress, direction == 0 ? Side::kOutside : Side::kInside);
+    }
+    EXPECT_EQ(find(2, 0, six), nullptr);
+    // The same tuple by the other side is another flow.
+    EXPECT_EQ(table_.find(test_tuple(1, 0, six), Side::kOutside), nullptr);
+  }
+  EXPECT_EQ(table_.census().entries(), 2u);
+}
+
+TEST_F(SessionTableTest, SlotsOfDifferentFunctionsDoNotOverlap) {
+  const SessionId session = open(1, {0, 1, 2});
+  FlowSide& zero = table_.side(session, 0);
+  FlowSide& one = table_.side(session, 1);
+  using Sixteen = std::array<std::uint64_t, 2>;
+  table_.direction_slot<Sixteen>(zero, 0) = {~0ull, ~0ull};
+  table_.direction_slot<std::uint64_t>(zero, 2) = ~0ull;
+  table_.direction_slot<std::uint64_t>(one, 2) = 7;
+  table_.shared_slot<std::uint64_t>(session, 0) = ~0ull;
+  table_.shared_slot<std::array<std::uint64_t, 3>>(session, 1) = {~0ull, ~0ull, ~0ull};
+  EXPECT_EQ(find(1, 0), &zero);
+  EXPECT_EQ(find(1, 1), &one);
+  EXPECT_EQ(one.direction, 1);
+  EXPECT_EQ(table_.direction_slot<Sixteen>(one, 0), Sixteen());
+  EXPECT_EQ(table_.direction_slot<std::uint64_t>(one, 2), 7u);
+  for (const FunctionId f : {0, 1, 2}) {
+    EXPECT_EQ(table_.deadline(session, f), now_ + seconds(f + 1));
+    EXPECT_TRUE(table_.occupied(session, f));
+  }
+}
+
+// A record that is used again must not show what its last session left.
+TEST_F(SessionTableTest, ReusedRecordIsZeroed) {
+  SessionId session = open(1, {0, 1});
+  table_.shared_slot<std::uint64_t>(session, 1) = 99;
+  table_.side(session, 0).needs = 4;
+  table_.close(session, Ending::kClosed, now_);
+  const SessionId again = open(2, {0, 1});
+  EXPECT_EQ(again, session);
+  EXPECT_EQ(table_.shared_slot<std::uint64_t>(again, 1), 0u);
+  EXPECT_EQ(table_.side(again, 0).needs, 0);
+  EXPECT_EQ(find(1, 0), nullptr);
+  EXPECT_EQ(find(1, 1), nullptr);
+}
+
+TEST_F(SessionTableTest, OwnerSeesTheSlotAsItWasWhenItEnds) {
+  const SessionId session = open(1, {1});
+  table_.shared_slot<std::uint64_t>(session, 1) = 99;
+  table_.close(session, Ending::kForgotten, now_);
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(last_shared_, 99u);
+  EXPECT_EQ(ended_[0].why, Ending::kForgotten);
+  EXPECT_EQ(table_.slot_census(1).ended_total(Ending::kForgotten), 1u);
+  EXPECT_EQ(table_.census().ended_total(Ending::kForgotten), 1u);
+}
+
+TEST_F(SessionTableTest, FullFamilyRefusesAndTheOtherDoesNot) {
+  for (std::uint32_t i = 0; i < 8; ++i) open(i, {0});
+  EXPECT_FALSE(table_.open(false, now_).has_value());
+  EXPECT_EQ(table_.census().refused_total(), 1u);
+  for (std::uint32_t i = 0; i < 8; ++i) open(i, {0}, true);
+  EXPECT_FALSE(table_.open(true, now_).has_value());
+  EXPECT_EQ(table_.census().entries(), 16u);
+  table_.close(table_.id_of(find(3, 0)), Ending::kClosed, now_);
+  EXPECT_TRUE(find(3, 0) == nullptr);
+  open(9, {0});
+  EXPECT_NE(find(9, 1), nullptr);
+}
+
+TEST_F(SessionTableTest, KeyThatIsTakenIsRefusedAndStaysWithItsOwner) {
+  const SessionId first = open(1, {0});
+  const SessionId second = *table_.open(false, now_);
+  EXPECT_FALSE(table_.attach(second, 0, test_tuple(1, 0, false), Side::kInside, Side::kOutside));
+  EXPECT_FALSE(table_.attached(second, 0));
+  table_.abandon(second);
+  EXPECT_EQ(table_.id_of(find(1, 0)), first);
+}
+
+TEST_F(SessionTableTest, AbandonedSessionLeavesNothing) {
+  for (int round = 0; round < 100; ++round) {
+    const SessionId session = *table_.open(false, now_);
+    ASSERT_TRUE(table_.attach(session, 0, test_tuple(1, 0, false), Side::kInside, Side::kOutside));
+    table_.abandon(session);
+    ASSERT_EQ(find(1, 0), nullptr);
+  }
+  EXPECT_EQ(table_.census().entries(), 0u);
+  EXPECT_EQ(table_.census().created_total(), 0u);
+  EXPECT_EQ(table_.next_due(), kNever);
+  std::size_t live = 0;
+  table_.for_each([&](SessionId) { ++live; });
+  EXPECT_EQ(live, 0u);
+}
+
+// A function may set its slot's lifetime while the session is still being opened.
+TEST_F(SessionTableTest, LifetimeSetBeforeCommitCounts) {
+  const SessionId session = *table_.open(false, now_);
+  ASSERT_TRUE(table_.attach(session, 0, test_tuple(1, 0, false), Side::kInside, Side::kOutside));
+  table_.occupy(session, 0, seconds(10), now_);
+  table_.set_lifetime(session, 0, seconds(2));
+  table_.commit(session, now_);
+  table_.settle(now_ + seconds(1));
+  EXPECT_EQ(table_.census().entries(), 1u);
+  table_.settle(now_ + seconds(2));
+  EXPECT_EQ(table_.census().entries(), 0u);
+  EXPECT_EQ(table_.next_due(), kNever);
+}
+
+TEST_F(SessionTableTest, PacketsFromTheDeclaredSidesAloneRefresh) {
+  // 0: both sides, 1: the outside, 2: the inside (session_model.h).
+  const SessionId session = open(1, {0, 1, 2});
+  const Instant later = now_ + milliseconds(500);
+  SessionTable::touch(table_.side(session, 0), later);
+  EXPECT_EQ(table_.deadline(session, 0), later + seconds(1));
+  EXPECT_EQ(table_.deadline(session, 1), now_ + seconds(2));
+  EXPECT_EQ(table_.deadline(session, 2), later + seconds(3));
+  const Instant latest = now_ + milliseconds(700);
+  SessionTable::touch(table_.side(session, 1), latest);
+  EXPECT_EQ(table_.deadline(session, 0), latest + seconds(1));
+  EXPECT_EQ(table_.deadline(session, 1), latest + seconds(2));
+  EXPECT_EQ(table_.deadline(session, 2), later + seconds(3));
+}
+
+TEST_F(SessionTableTest, SlotThatEndsAloneIsNeededAgain) {
+  const SessionId session = open(1, {0, 1});
+  table_.shared_slot<std::uint64_t>(session, 0) = 5;
+  EXPECT_TRUE(table_.revive(session, now_ + milliseconds(1500)));
+  EXPECT_FALSE(table_.occupied(session, 0));
+  EXPECT_TRUE(table_.occupied(session, 1));
+  EXPECT_EQ(find(1, 0)->needs, 1);
+  EXPECT_EQ(find(1, 1)->needs, 1);
+  EXPECT_EQ(table_.shared_slot<std::uint64_t>(session, 0), 0u);
+  ASSERT_EQ(ended_.size(), 1u);
+  EXPECT_EQ(ended_[0].why, Ending::kExpired);
+  EXPECT_EQ(ended_[0].when, now_ + seconds(1)) << "it ended at its deadline, not when it was seen";
+  table_.occupy(session, 0, seconds(1), now_ + milliseconds(1500));
+  EXPECT_EQ(find(1, 0)->needs, 0);
+  EXPECT_EQ(table_.deadline(session, 0), now_ + milliseconds(2500));
+}
+
+// The wheel learns of a slot that joins later and ends earlier.
+TEST_F(SessionTableTest, SlotThatJoinsLaterEndsInItsTime) {
+  const SessionId session = open(1, {2});
+  table_.set_lifetime(session, 2, std::chrono::hours(10));
+  table_.occupy(session, 0, seconds(1), now_);
+  table_.settle(now_ + seconds(1));
+  EXPECT_EQ(table_.slot_census(0).entries(), 0u);
+  EXPECT_EQ(table_.census().entries(), 1u);
+}
+
+// A session whose last slot was wiped remembers only that it was passed, for a bounded time.
+TEST_F(SessionTableTest, WipedSessionDoesNotOutliveABareOne) {
+  const SessionId session = open(1, {0});
+  table_.set_lifetime(session, 0, std::chrono::hours(10));
+  table_.vacate(session, 0, Ending::kForgotten, now_);
+  EXPECT_EQ(find(1, 0)->needs, 1);
+  table_.settle(now_ + seconds(61));
+  EXPECT_EQ(table_.census().entries(), 0u);
+}
+
+TEST_F(SessionTableTest, ShorterLifetimeEndsSooner) {
+  const SessionId session = open(1, {0});
+  table_.set_lifetime(session, 0, std::chrono::hours(2));
+  SessionTable::touch(table_.side(session, 0), now_ + seconds(1));
+  table_.set_lifetime(session, 0, seconds(4));
+  table_.settle(now_ + milliseconds(4999));
+  EXPECT_EQ(table_.census().entries(), 1u);
+  table_.settle(now_ + seconds(5));
+  EXPECT_EQ(table_.census().entries(), 0u);
+  EXPECT_EQ(find(1, 0), nullptr);
+}
+
+TEST_F(SessionTableTest, ClosingSessionCountsAsClosedWhenItsTimeIsOver) {
+  const SessionId session = open(1, {0, 1});
+  table_.set_closing(session, true);
+  EXPECT_TRUE(table_.closing(session));
+  table_.settle(now_ + seconds(9));
+  EXPECT_EQ(table_.census().ended_total(Ending::kClosed), 1u);
+  EXPECT_EQ(table_.census().ended_total(Ending::kExpired), 0u);
+  for (const Ended& ended : ended_) EXPECT_EQ(ended.why, Ending::kClosed);
+  EXPECT_EQ(ended_.size(), 2u);
+}
+
+TEST_F(SessionTableTest, AdvanceDoesBoundedWork) {
+  for (std::uint32_t i = 0; i < 8; ++i) open(i, {0});
+  EXPECT_EQ(table_.advance(now_ + seconds(60), 3), 3u);
+  EXPECT_EQ(table_.census().entries(), 5u);
+}
+
+TEST_F(SessionTableTest, LateReclaimTakesNoByteSeconds) {
+  open(1, {0});
+  table_.census().accrue(now_ + seconds(100));
+  table_.settle(now_ + seconds(100));
+  table_.census().accrue(now_ + seconds(200));
+  EXPECT_DOUBLE_EQ(table_.census().byte_seconds(), static_cast<double>(table_.bytes_per_session()));
+}
+
+// A slot that ends in a session of months: its birth no longer fits into 32 bits of milliseconds.
+TEST_F(SessionTableTest, SlotBornLateInALongSessionLivesItsTime) {
+  const SessionId session = open(1, {2});
+  table_.set_lifetime(session, 2, std::chrono::hours(24 * 40));
+  for (int months = 0; months < 3; ++months) {
+    now_ += std::chrono::hours(24 * 30);
+    SessionTable::touch(table_.side(session, 0), now_);
+  }
+  ASSERT_TRUE(table_.revive(session, now_));
+  table_.occupy(session, 1, seconds(5), now_);
+  EXPECT_EQ(table_.deadline(session, 1), now_ + seconds(5));
+}
+
+}  // namespace
+}  // namespace glassbox::test
