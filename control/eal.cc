@@ -17,7 +17,6 @@
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
-#include <regex>
 #include <stdexcept>
 #include <string_view>
 
@@ -53,9 +52,13 @@ bool has_option(const std::vector<std::string>& arguments,
 
 // 0000:65:00.1, 65:00.1; device arguments may follow a comma.
 bool is_pci_address(const std::string& device) {
-  static const std::regex kForm(
-      "([0-9a-fA-F]{1,8}:)?[0-9a-fA-F]{1,2}:[0-9a-fA-F]{1,2}\\.[0-7](,.*)?");
-  return std::regex_match(device, kForm);
+  const std::string address = device.substr(0, device.find(','));
+  for (const char* form : {"%*8x:%*2x:%*2x.%*1u%n", "%*2x:%*2x.%*1u%n"}) {
+    int used = 0;
+    std::sscanf(address.c_str(), form, &used);
+    if (used != 0 && static_cast<std::size_t>(used) == address.size()) return true;
+  }
+  return false;
 }
 
 // Whether the user's own arguments define the device: `--vdev=net_tap0,...`, `-a 0000:65:00.1`.

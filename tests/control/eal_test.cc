@@ -54,6 +54,7 @@ TEST(Eal, OnlyTheConfiguredDevicesAreProbed) {
   const Arguments pci = port_eal_arguments({"0000:65:00.1", "net_tap0"}, {}, 64, true);
   EXPECT_FALSE(has(pci, "--no-pci"));
   EXPECT_TRUE(has(pci, "--allow"));
+  EXPECT_FALSE(has(port_eal_arguments({"65:00.1,dv_flow_en=1"}, {}, 64, true), "--no-pci"));
   const Arguments defined = port_eal_arguments({"net_tap0"}, {"--vdev=net_tap0,iface=x"}, 64, true);
   EXPECT_FALSE(has(defined, "--vdev"));
 }
