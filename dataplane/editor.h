@@ -35,11 +35,13 @@ struct AddressRewrite {
 
   static constexpr std::uint8_t kChangesAddress = 1;
   static constexpr std::uint8_t kChangesPort = 2;
+  // Not looked at here: for marks of the function that keeps the rewrite in a session's slot.
+  static constexpr std::uint8_t kForItsOwner = 0xf0;
 
   // From the tuple as it comes to the function to the tuple as it leaves; one end may differ.
   static AddressRewrite between(const Tuple& before, const Tuple& after, End end,
                                 FunctionId function, Ledger& ledger);
-  bool changes() const { return flags != 0; }
+  bool changes() const { return (flags & (kChangesAddress | kChangesPort)) != 0; }
   // The packet has kIpv4 and one of kTcp, kUdp, kIcmp|kQuery, or is a later fragment.
   void apply(Packet& packet, Ledger& ledger) const;
 };

@@ -23,22 +23,22 @@ constexpr std::size_t kStates = static_cast<std::size_t>(kTransitory) + 1;
 
 // A SYN in a closing state changes nothing: whoever owns the keys opens a new session for it.
 constexpr std::array<Row, kStates> kFromClient = {{
-    {kTransitory, kInit, kClientFin, kEstablished, kEstablished},              // kClosed
-    {kTransitory, kInit, kInit, kInit, kInit},                                 // kInit
-    {kTransitory, kEstablished, kClientFin, kEstablished, kEstablished},       // kEstablished
-    {kTransitory, kClientFin, kClientFin, kClientFin, kClientFin},             // kClientFin
-    {kTransitory, kServerFin, kBothFin, kServerFin, kServerFin},               // kServerFin
-    {kBothFin, kBothFin, kBothFin, kBothFin, kBothFin},                        // kBothFin
-    {kTransitory, kTransitory, kTransitory, kEstablished, kTransitory},        // kTransitory
+    {kTransitory, kInit, kClientFin, kEstablished, kEstablished},         // kClosed
+    {kTransitory, kInit, kInit, kInit, kInit},                            // kInit
+    {kTransitory, kEstablished, kClientFin, kEstablished, kEstablished},  // kEstablished
+    {kTransitory, kClientFin, kClientFin, kClientFin, kClientFin},        // kClientFin
+    {kTransitory, kServerFin, kBothFin, kServerFin, kServerFin},          // kServerFin
+    {kBothFin, kBothFin, kBothFin, kBothFin, kBothFin},                   // kBothFin
+    {kTransitory, kTransitory, kTransitory, kEstablished, kTransitory},   // kTransitory
 }};
 constexpr std::array<Row, kStates> kFromServer = {{
-    {kTransitory, kInit, kServerFin, kEstablished, kEstablished},              // kClosed
-    {kTransitory, kEstablished, kInit, kInit, kInit},                          // kInit
-    {kTransitory, kEstablished, kServerFin, kEstablished, kEstablished},       // kEstablished
-    {kTransitory, kClientFin, kBothFin, kClientFin, kClientFin},               // kClientFin
-    {kTransitory, kServerFin, kServerFin, kServerFin, kServerFin},             // kServerFin
-    {kBothFin, kBothFin, kBothFin, kBothFin, kBothFin},                        // kBothFin
-    {kTransitory, kTransitory, kTransitory, kEstablished, kTransitory},        // kTransitory
+    {kTransitory, kInit, kServerFin, kEstablished, kEstablished},         // kClosed
+    {kTransitory, kEstablished, kInit, kInit, kInit},                     // kInit
+    {kTransitory, kEstablished, kServerFin, kEstablished, kEstablished},  // kEstablished
+    {kTransitory, kClientFin, kBothFin, kClientFin, kClientFin},          // kClientFin
+    {kTransitory, kServerFin, kServerFin, kServerFin, kServerFin},        // kServerFin
+    {kBothFin, kBothFin, kBothFin, kBothFin, kBothFin},                   // kBothFin
+    {kTransitory, kTransitory, kTransitory, kEstablished, kTransitory},   // kTransitory
 }};
 
 struct StateRow {

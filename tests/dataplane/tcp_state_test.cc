@@ -52,9 +52,8 @@ TEST(TcpStateTest, ClientMayCloseFirst) {
 }
 
 TEST(TcpStateTest, SimultaneousOpenEstablishes) {
-  expect_walk({{kClient, kSyn, kInit},
-               {kServer, kSyn, kEstablished},
-               {kClient, kSynAck, kEstablished}});
+  expect_walk(
+      {{kClient, kSyn, kInit}, {kServer, kSyn, kEstablished}, {kClient, kSynAck, kEstablished}});
 }
 
 TEST(TcpStateTest, OnlyTheServersSynEstablishes) {

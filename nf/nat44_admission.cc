@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The slow path of nat44: how a flow gets its translation, and how that ends.
+#include <algorithm>
+
+#include "nf/nat44.h"
+
+namespace glassbox {
+namespace {
+
+Admission refused(Nat44::Reason reason) { return Admission::refuse(reason); }
+
+// Addresses that only mean something on their own link or host, or name no single host (RFC 6890
+// 2.2.2, RFC 5771, RFC 1112 4).
+bool is_translatable(const IpAddress& address) {
+  const std::uint32_t value = address.v4_host_order();
+  const std::uint32_t first = value >> 24;
+  return first != 0 && first != 127 && (value >> 16) != 0xa9fe && first < 224;
+}
+
+bool is_lone_syn(std::uint8_t flags) { return (flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn; }
+
+// RFC 792, 950: echo, timestamp, information and address mask requests; the others answer.
+bool asks(const Packet& packet) {
+  const std::uint8_t type = *packet.at_offset<std::uint8_t>(packet.l4);
+  return type == 8 || type == 13 || type == 15 || type == 17;
+}
+
+NatEndpoint source_of(const Tuple& tuple, PortClass protocol) {
+  return {tuple.source.v4_host_order(), tuple.source_port, protocol};
+}
+NatEndpoint destination_of(const Tuple& tuple, PortClass protocol) {
+  return {tuple.destination.v4_host_order(), tuple.destination_port, protocol};
+}
+std::uint8_t notes_of(Mappings::Origin origin) {
+  switch (origin) {
+    case Mappings::Origin::kCreated:
+      return NatSession::kCreated;
+    case Mappings::Origin::kRevived:
+      return NatSession::kRevived;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+Nanos Nat44::lifetime(PortClass protocol, TcpState tcp) const {
+  if (protocol == PortClass::kUdp) return timeouts_.udp;
+  if (protocol == PortClass::kIcmp) return timeouts_.icmp;
+  switch (timer_of(tcp)) {
+    case TcpTimer::kOpening:
+      return timeouts_.tcp_opening;
+    case TcpTimer::kEstablished:
+      return timeouts_.tcp_established;
+    case TcpTimer::kClosing:
+      return timeouts_.tcp_transitory;
+  }
+  return timeouts_.tcp_transitory;
+}
+
+Admission Nat44::admit(Opening& opening, Context& context) {
+  const Tuple& tuple = opening.tuple;
+  if (tuple.version() != 4) return pass_ipv6_ ? Admission::pass() : refused(kIpv6Refused);
+  const std::optional<PortClass> protocol = port_class_of(tuple.protocol);
+  if (!protocol) return pass_protocols_ ? Admission::pass() : refused(kProtocol);
+  if (!is_translatable(tuple.source) || !is_translatable(tuple.destination) ||
+      pool_.contains(tuple.source.v4_host_order())) {
+    return refused(kNotTranslatable);
+  }
+  if (*protocol == PortClass::kTcp && !accept_midstream_ &&
+      !is_lone_syn(opening.packet.tcp_flags)) {
+    return refused(kMidstream);
+  }
+  return opening.ingress == Side::kInside ? admit_outward(opening, *protocol, context)
+                                          : admit_inward(opening, *protocol, context);
+}
+
+Admission Nat44::admit_outward(Opening& opening, PortClass protocol, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  const NatEndpoint inside = source_of(opening.tuple, protocol);
+  // An answer to a query that nobody asked has no identifier of its own to map (RFC 5508 REQ-1).
+  if (protocol == PortClass::kIcmp && !asks(opening.packet)) return refused(kNoMapping);
+  Mappings::Index peer = Mappings::kNone;
+  if (pool_.contains(opening.tuple.destination.v4_host_order())) {
+    // A query's identifier names its sender: it does not say whom behind the pool it is for.
+    if (protocol == PortClass::kIcmp) return refused(kNoMapping);
+    peer = mappings_.find_external(destination_of(opening.tuple, protocol), sessions, opening.now);
+    if (peer == Mappings::kNone) return refused(kNoMapping);
+    // To its own external endpoint: what comes out is what the answer would be.
+    if (mappings_.inside(peer) == inside) return refused(kNotTranslatable);
+  }
+  const Mappings::Acquired acquired = mappings_.acquire(inside, sessions, opening.now);
+  if (acquired.origin == Mappings::Origin::kNoPorts) return refused(kNoPorts);
+  if (acquired.origin == Mappings::Origin::kNoRecords) return refused(kMappingsFull);
+
+  Plan plan{.before = opening.tuple,
+            .after = opening.tuple,
+            .there = AddressRewrite::End::kSource,
+            .back = AddressRewrite::End::kDestination,
+            .mapping = acquired.mapping,
+            .peer = peer,
+            .notes = notes_of(acquired.origin)};
+  const NatEndpoint external = mappings_.external(acquired.mapping);
+  plan.after.source = IpAddress::v4(external.address);
+  plan.after.source_port = external.port;
+  if (peer != Mappings::kNone) {
+    set_destination(plan.after, mappings_.inside(peer));
+    plan.back = AddressRewrite::End::kSource;  // answers, too, change both ends
+    plan.notes |= NatSession::kHairpin;
+    opening.egress = opening.ingress;
+  }
+  return set_up(opening, plan, protocol, context);
+}
+
+Admission Nat44::admit_inward(Opening& opening, PortClass protocol, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  const NatEndpoint external = destination_of(opening.tuple, protocol);
+  if (!pool_.contains(external.address)) return refused(kNotPool);
+  // A query from outside is for the box, not for whoever happens to use its identifier.
+  if (protocol == PortClass::kIcmp && asks(opening.packet)) return refused(kNoMapping);
+  const Mappings::Index mapping = mappings_.find_external(external, sessions, opening.now);
+  if (mapping == Mappings::kNone) return refused(kNoMapping);
+
+  Plan plan{.before = opening.tuple,
+            .after = opening.tuple,
+            .there = AddressRewrite::End::kDestination,
+            .back = AddressRewrite::End::kSource,
+            .mapping = mapping,
+            .notes = NatSession::kUnanswered};
+  set_destination(plan.after, mappings_.inside(mapping));
+  return set_up(opening, plan, protocol, context);
+}
+
+Admission Nat44::set_up(Opening& opening, const Plan& plan, PortClass protocol, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  const bool unanswered = (plan.notes & NatSession::kUnanswered) != 0;
+  const std::uint8_t there = opening.direction;
+  const std::uint8_t back = there ^ 1;
+  NatSession& slot = sessions.slot(opening.session);
+  slot = NatSession{};
+  slot.opener = there;
+  slot.outward = unanswered ? back : there;
+  slot.notes = plan.notes;
+  if (protocol == PortClass::kTcp) {
+    slot.tcp = next(TcpState::kClosed, TcpEnd::kClient, segment_of(opening.packet));
+    // The outside alone does not get the time of an open connection.
+    if (unanswered && slot.tcp != TcpState::kInit) slot.tcp = TcpState::kTransitory;
+  }
+  Nanos time = lifetime(protocol, slot.tcp);
+  if (unanswered) {
+    const Instant until =
+        mappings_.lasts_until(plan.mapping, sessions, opening.session, opening.now);
+    // Rounded down: no number of sessions adds up to more time for the mapping.
+    time =
+        std::min<Nanos>(time, std::chrono::floor<std::chrono::milliseconds>(until - opening.now));
+  }
+  mappings_.link(opening.session, 0, plan.mapping, !unanswered, sessions);
+  if (plan.peer != Mappings::kNone) mappings_.link(opening.session, 1, plan.peer, true, sessions);
+
+  Ledger& ledger = context.ledger();
+  const auto rewrite = [&](std::uint8_t direction, const Tuple& before, const Tuple& after,
+                           AddressRewrite::End end) {
+    AddressRewrite& made = nat_rewrite(opening.session, direction, sessions);
+    made = AddressRewrite::between(before, after, end, context.self(), ledger);
+    made.flags |= kNatBound;
+  };
+  rewrite(there, plan.before, plan.after, plan.there);
+  rewrite(back, plan.after.reversed(), plan.before.reversed(), plan.back);
+  watch_as_needed(opening.session, sessions);
+  sessions.table.set_closing(opening.session, is_closing(slot.tcp) && !unanswered);
+  opening.tuple = plan.after;
+  return Admission::accept(time);
+}
+
+void Nat44::undo(const Opening& opening, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  mappings_.undo(opening.session, sessions, opening.now);
+  sessions.slot(opening.session) = NatSession{};
+  for (const std::uint8_t direction : {0, 1}) {
+    nat_rewrite(opening.session, direction, sessions) = AddressRewrite{};
+  }
+}
+
+void Nat44::translate(SessionId session, std::uint8_t direction, Tuple& tuple, Side& egress,
+                      Context& context) const {
+  const NatSessions sessions{context.sessions(), context.self()};
+  const AddressRewrite& rewrite = nat_rewrite(session, direction, sessions);
+  if ((rewrite.flags & kNatBound) == 0) return;
+  const bool source = rewrite.end == AddressRewrite::End::kSource;
+  (source ? tuple.source : tuple.destination) = IpAddress::from_network(&rewrite.address, 4);
+  (source ? tuple.source_port : tuple.destination_port) = rte_be_to_cpu_16(rewrite.port);
+  const NatSession& slot = sessions.slot(session);
+  if ((slot.notes & NatSession::kHairpin) == 0) return;
+  set_destination(tuple, mappings_.inside(addressee(slot, direction)));
+  egress = Side::kInside;
+}
+
+void Nat44::retire(SessionId session, Ending why, Instant when, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  mappings_.session_ended(session, why, when, sessions, context.now());
+}
+
+void Nat44::tick(Context& context) {
+  // As many mappings can end in a turn as the worker lets sessions end.
+  constexpr std::uint32_t kBudget = 128;
+  mappings_.advance(context.now(), kBudget);
+}
+
+void Nat44::settle(Context& context) { mappings_.settle(context.now()); }
+
+}  // namespace glassbox

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "nf/nat44_mappings.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace glassbox {
+namespace {
+
+// Sessions asked for a mapping's lifetime when any lower bound will do.
+constexpr int kSessionsAsked = 8;
+// Records reclaimed at once when ports or records have run out.
+constexpr std::uint32_t kReclaimOnShortage = 256;
+
+// A session has two links; a node is one of them. Zero is no node.
+std::uint32_t node_of(SessionId session, std::uint32_t which) { return (session << 1 | which) + 1; }
+SessionId session_of(std::uint32_t node) { return (node - 1) >> 1; }
+NatSession::Link& link_of(std::uint32_t node, const NatSessions& sessions) {
+  return sessions.slot(session_of(node)).links[(node - 1) & 1];
+}
+
+std::uint64_t mixed(std::uint64_t value) {  // splitmix64's finalizer
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+  return value ^ (value >> 31);
+}
+
+std::uint64_t packed(const NatEndpoint& endpoint) {
+  return std::uint64_t{endpoint.address} << 32 | std::uint64_t{endpoint.port} << 8 |
+         static_cast<std::uint64_t>(endpoint.protocol);
+}
+
+std::uint64_t hash_of(const KeyHasher& hasher, const NatEndpoint& endpoint, std::uint8_t side) {
+  FlowKey4 key{};
+  key.source = endpoint.address;
+  key.source_port = endpoint.port;
+  key.protocol = static_cast<std::uint8_t>(endpoint.protocol);
+  key.side = side;
+  return hasher(key);
+}
+
+}  // namespace
+
+Mappings::Mappings(const AddressPool& pool, const Options& options)
+    : pool_(pool),
+      options_(options),
+      hasher_(options.seed),
+      ports_(pool.size(), options.share),
+      by_inside_(options.capacity),
+      by_external_(options.capacity),
+      records_(std::size_t{options.capacity} * sizeof(Record)),
+      wheel_(options.capacity) {
+  const auto bytes = static_cast<std::uint64_t>(sizeof(Record) + sizeof(std::uint64_t) +
+                                                2 * KeyIndex::bytes_per_key() + 0.5);
+  mapping_census_ = Census(bytes);
+  hold_down_census_ = Census(bytes);
+}
+
+NatEndpoint Mappings::inside(Index mapping) const { return record(mapping).inside; }
+NatEndpoint Mappings::external(Index mapping) const { return record(mapping).external; }
+
+// --- lookup ------------------------------------------------------------------------------------
+
+std::uint64_t Mappings::hash_inside(const NatEndpoint& endpoint) const {
+  return hash_of(hasher_, endpoint, static_cast<std::uint8_t>(Side::kInside));
+}
+std::uint64_t Mappings::hash_external(const NatEndpoint& endpoint) const {
+  return hash_of(hasher_, endpoint, static_cast<std::uint8_t>(Side::kOutside));
+}
+
+Mappings::Index Mappings::lookup_inside(const NatEndpoint& inside) const {
+  return by_inside_.find(hash_inside(inside),
+                         [&](KeyRef ref) { return record(ref).inside == inside; });
+}
+Mappings::Index Mappings::lookup_external(const NatEndpoint& external) const {
+  return by_external_.find(hash_external(external),
+                           [&](KeyRef ref) { return record(ref).external == external; });
+}
+
+Mappings::Index Mappings::find_inside(const NatEndpoint& inside, const NatSessions& sessions,
+                                      Instant now) {
+  const Index mapping = lookup_inside(inside);
+  if (mapping == kNone || !freshen(mapping, sessions, now)) return kNone;
+  return record(mapping).state == State::kLive ? mapping : kNone;
+}
+
+Mappings::Index Mappings::find_external(const NatEndpoint& external, const NatSessions& sessions,
+                                        Instant now) {
+  const Index mapping = lookup_external(external);
+  if (mapping == kNone || !freshen(mapping, sessions, now)) return kNone;
+  return record(mapping).state == State::kLive ? mapping : kNone;
+}
+
+bool Mappings::alive(const Record& record, const NatSessions& sessions, Instant now) const {
+  if (record.until > now) return true;
+  for (std::uint32_t node = record.first; node != 0; node = link_of(node, sessions).next) {
+    if (sessions.deadline(session_of(node)) > now) return true;
+  }
+  return false;
+}
+
+Instant Mappings::lasts_until(Index mapping, const NatSessions& sessions, SessionId except,
+                              Instant now) const {
+  Instant until = record(mapping).until;
+  int asked = 0;
+  for (std::uint32_t node = record(mapping).first; node != 0 && asked < kSessionsAsked;
+       node = link_of(node, sessions).next) {
+    const Instant deadline = sessions.deadline(session_of(node));
+    if (session_of(node) == except || deadline <= now) continue;
+    until = std::max(until, deadline);
+    ++asked;
+  }
+  return until;
+}
+
+// --- making ------------------------------------------------------------------------------------
+
+Mappings::Acquired Mappings::acquire(const NatEndpoint& inside, const NatSessions& sessions,
+                                     Instant now) {
+  const Index mapping = lookup_inside(inside);
+  if (mapping == kNone || !freshen(mapping, sessions, now)) return create(inside, sessions, now);
+  Record& found = record(mapping);
+  if (found.state == State::kLive) return {mapping, Origin::kLive};
+  wheel_.cancel(mapping);
+  hold_down_census_.ended(Ending::kClosed, now);
+  mapping_census_.created(now);
+  found.state = State::kLive;
+  found.until = found.last_end = Instant{};
+  return {mapping, Origin::kRevived};
+}
+
+Mappings::Acquired Mappings::create(const NatEndpoint& inside, const NatSessions& sessions,
+                                    Instant now) {
+  const std::uint32_t address = pool_.paired_with(inside.address);
+  const std::optional<std::uint16_t> port = take_port(inside, address, sessions, now);
+  if (!port) {
+    mapping_census_.refused();
+    return {kNone, Origin::kNoPorts};
+  }
+  Index mapping = take_record();
+  if (mapping == kNone) {
+    advance(now, kReclaimOnShortage);
+    mapping = take_record();
+  }
+  if (mapping == kNone ||
+      !enter(mapping, inside, {pool_.address(address), *port, inside.protocol})) {
+    ports_.give_back(address, inside.protocol, *port);
+    mapping_census_.refused();
+    return {kNone, Origin::kNoRecords};
+  }
+  mapping_census_.created(now);
+  return {mapping, Origin::kCreated};
+}
+
+std::optional<std::uint16_t> Mappings::take_port(const NatEndpoint& inside, std::uint32_t address,
+                                                 const NatSessions& sessions, Instant now) {
+  // The wanted port may be that of a mapping whose time is over, hold-down and all.
+  if (options_.choice == PortChoice::kPreserve) {
+    const Index other = lookup_external({pool_.address(address), inside.port, inside.protocol});
+    if (other != kNone) freshen(other, sessions, now);
+  }
+  // Chance is keyed by (seed, epoch, flow): a replay draws the same ports, a fresh epoch others.
+  const std::uint64_t chance = mixed(options_.chance ^ mixed(packed(inside)));
+  const auto take = [&] {
+    return ports_.take(address, inside.protocol, inside.port, options_.choice, chance);
+  };
+  const std::optional<std::uint16_t> port = take();
+  if (port) return port;
+  advance(now, kReclaimOnShortage);
+  return take();
+}
+
+Mappings::Index Mappings::take_record() {
+  if (free_ != kNone) return std::exchange(free_, record(free_).next_free);
+  return used_ < options_.capacity ? used_++ : kNone;
+}
+
+bool Mappings::enter(Index mapping, const NatEndpoint& inside, const NatEndpoint& external) {
+  Record& made = record(mapping);
+  made = Record{inside, external, 0, 0, kNone, State::kLive, {}, {}};
+  const auto inside_hash = [&](KeyRef ref) { return hash_inside(record(ref).inside); };
+  const auto external_hash = [&](KeyRef ref) { return hash_external(record(ref).external); };
+  if (by_inside_.insert(hash_inside(inside), mapping, inside_hash)) {
+    if (by_external_.insert(hash_external(external), mapping, external_hash)) return true;
+    by_inside_.erase(hash_inside(inside), mapping);
+  }
+  made.state = State::kFree;
+  made.next_free = std::exchange(free_, mapping);
+  return false;
+}
+
+// --- ending ------------------------------------------------------------------------------------
+
+bool Mappings::freshen(Index mapping, const NatSessions& sessions, Instant now) {
+  Record& settled = record(mapping);
+  if (settled.state == State::kLive && !alive(settled, sessions, now)) {
+    end_unreclaimed(mapping, sessions, now);
+  } else if (settled.state == State::kHeld && settled.until <= now) {
+    wheel_.cancel(mapping);
+    hold_down_census_.ended(Ending::kExpired, settled.until);
+    release(mapping);
+  }
+  return settled.state != State::kFree;
+}
+
+// All its sessions are past their deadline, and the session table has not come round to them.
+void Mappings::end_unreclaimed(Index mapping, const NatSessions& sessions, Instant now) {
+  Record& over = record(mapping);
+  Instant last = std::max(over.until, over.last_end);
+  bool closed = false;
+  while (over.first != 0) {
+    const std::uint32_t node = over.first;
+    const Instant deadline = sessions.deadline(session_of(node));
+    if (deadline >= last) closed = sessions.table.closing(session_of(node));
+    last = std::max(last, deadline);
+    remove(node, sessions);
+  }
+  wheel_.cancel(mapping);
+  const Instant again = end(mapping, closed ? Ending::kClosed : Ending::kExpired, last, now);
+  if (again != kNever) wheel_.schedule(mapping, again);
+}
+
+Instant Mappings::end(Index mapping, Ending why, Instant when, Instant now) {
+  mapping_census_.ended(why, when);
+  Record& held = record(mapping);
+  held.state = State::kHeld;
+  held.until = when + options_.hold_down;
+  if (held.until <= now) {
+    release(mapping);
+    return kNever;
+  }
+  hold_down_census_.created(when);
+  return held.until;
+}
+
+void Mappings::release(Index mapping) {
+  Record& freed = record(mapping);
+  by_inside_.erase(hash_inside(freed.inside), mapping);
+  by_external_.erase(hash_external(freed.external), mapping);
+  ports_.give_back(*pool_.number_of(freed.external.address), freed.external.protocol,
+                   freed.external.port);
+  freed.state = State::kFree;
+  freed.next_free = std::exchange(free_, mapping);
+}
+
+void Mappings::emptied(Index mapping, Ending why, Instant now) {
+  Record& empty = record(mapping);
+  wheel_.cancel(mapping);
+  Instant again = empty.until;
+  if (empty.until <= now) {
+    const Instant when = std::max(empty.until, empty.last_end);
+    again = end(mapping, why == Ending::kForgotten ? Ending::kExpired : why, when, now);
+  }
+  if (again != kNever) wheel_.schedule(mapping, again);
+}
+
+void Mappings::session_ended(SessionId session, Ending why, Instant when,
+                             const NatSessions& sessions, Instant now) {
+  for (const std::uint32_t which : {0u, 1u}) {
+    const NatSession::Link& link = sessions.slot(session).links[which];
+    if (link.mapping == 0) continue;
+    const Index mapping = link.mapping - 1;
+    Record& left = record(mapping);
+    if (why == Ending::kForgotten) left.until = std::max(left.until, sessions.deadline(session));
+    left.last_end = std::max(left.last_end, when);
+    remove(node_of(session, which), sessions);
+    if (left.first == 0) emptied(mapping, why, now);
+  }
+}
+
+void Mappings::undo(SessionId session, const NatSessions& sessions, Instant now) {
+  const std::uint8_t notes = sessions.slot(session).notes;
+  for (const std::uint32_t which : {0u, 1u}) {
+    const NatSession::Link& link = sessions.slot(session).links[which];
+    if (link.mapping == 0) continue;
+    const Index mapping = link.mapping - 1;
+    remove(node_of(session, which), sessions);
+    Record& left = record(mapping);
+    if (left.first != 0) continue;
+    left.last_end = std::max(left.last_end, now);
+    // No packet left through a mapping that was made for this admission: nothing to hold down.
+    if (which == 0 && (notes & NatSession::kCreated) != 0) {
+      mapping_census_.ended(Ending::kClosed, now);
+      release(mapping);
+    } else {
+      emptied(mapping, Ending::kClosed, now);
+    }
+  }
+}
+
+Instant Mappings::on_due(Index mapping, Instant now) {
+  Record& due = record(mapping);
+  if (due.state == State::kLive && due.first != 0) return kNever;
+  if (due.until > now) return due.until;
+  if (due.state == State::kLive) return end(mapping, Ending::kExpired, due.until, now);
+  hold_down_census_.ended(Ending::kExpired, due.until);
+  release(mapping);
+  return kNever;
+}
+
+void Mappings::advance(Instant now, std::uint32_t budget) {
+  wheel_.advance(now, budget, [&](std::uint32_t mapping) { return on_due(mapping, now); });
+}
+
+void Mappings::settle(Instant now) {
+  wheel_.settle(now, [&](std::uint32_t mapping) { return on_due(mapping, now); });
+}
+
+// --- the session list --------------------------------------------------------------------------
+
+void Mappings::link(SessionId session, std::uint32_t which, Index mapping, bool answered,
+                    const NatSessions& sessions) {
+  insert(node_of(session, which), mapping, answered ? Place::kFront : Place::kBack, sessions);
+}
+
+void Mappings::answered(SessionId session, const NatSessions& sessions) {
+  const std::uint32_t node = node_of(session, 0);
+  const std::uint32_t mapping = link_of(node, sessions).mapping;
+  if (mapping == 0) return;
+  remove(node, sessions);
+  insert(node, mapping - 1, Place::kFront, sessions);
+}
+
+void Mappings::insert(std::uint32_t node, Index mapping, Place place, const NatSessions& sessions) {
+  Record& owner = record(mapping);
+  NatSession::Link& link = link_of(node, sessions);
+  const bool front = place == Place::kFront;
+  link.mapping = mapping + 1;
+  link.previous = front ? 0 : owner.last;
+  link.next = front ? owner.first : 0;
+  (link.previous != 0 ? link_of(link.previous, sessions).next : owner.first) = node;
+  (link.next != 0 ? link_of(link.next, sessions).previous : owner.last) = node;
+}
+
+void Mappings::remove(std::uint32_t node, const NatSessions& sessions) {
+  NatSession::Link& link = link_of(node, sessions);
+  Record& owner = record(link.mapping - 1);
+  (link.previous != 0 ? link_of(link.previous, sessions).next : owner.first) = link.next;
+  (link.next != 0 ? link_of(link.next, sessions).previous : owner.last) = link.previous;
+  link = NatSession::Link{};
+}
+
+}  // namespace glassbox

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The mappings of nat44: (protocol, inside address, port) <-> (pool address, port), one to one, for
+// every destination alike (RFC 4787 REQ-1), found from either end.
+//
+// A mapping has no timer of its own that packets would have to wind. It lives as long as any
+// session that was admitted through it, by that session's own deadline; a session's shared slot
+// links it to its mapping. Three things follow that are easy to get wrong:
+//
+//   * A mapping all of whose sessions are past their deadline is absent to every lookup, though
+//     nobody has reclaimed them yet. Lookups settle the record first (freshen()).
+//   * Sessions that the outside opened do not prolong a mapping (RFC 7857 7) until the inside has
+//     answered: until then they get no more time than the mapping has, and lie at the end of its
+//     list, so that an outsider who opens many does not make lookups slow.
+//   * When sessions are forgotten (a control action), the mapping lives on until the last of their
+//     deadlines.
+//
+// A mapping that ended is held down: its external port goes to nobody else for a while (RFC 6888
+// REQ-8), and comes back to life as it was if its own endpoint returns. Nothing is ever evicted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "dataplane/census.h"
+#include "dataplane/key_index.h"
+#include "dataplane/session_table.h"
+#include "dataplane/tcp_state.h"
+#include "dataplane/wheel.h"
+#include "nf/nat44_ports.h"
+
+namespace glassbox {
+
+struct NatEndpoint {
+  std::uint32_t address = 0;  // host order
+  std::uint16_t port = 0;     // or ICMP identifier
+  PortClass protocol = PortClass::kUdp;
+  bool operator==(const NatEndpoint&) const = default;
+};
+
+// What a session remembers of nat44, whichever direction its packets take: the shared slot.
+struct NatSession {
+  // Numbers are one more than the thing's own, so that a zeroed slot links nothing.
+  struct Link {
+    std::uint32_t mapping;
+    std::uint32_t previous;
+    std::uint32_t next;
+  };
+  Link links[2];  // the mapping of the end that opened; in a hairpin also of the other end
+  TcpState tcp;
+  std::uint8_t opener;   // direction of the packet that opened it
+  std::uint8_t outward;  // direction that leads away from links[0]'s inside endpoint
+  std::uint8_t notes;
+
+  static constexpr std::uint8_t kHairpin = 1;
+  static constexpr std::uint8_t kUnanswered = 2;  // opened from outside, no answer yet
+  // How links[0]'s mapping came about, for undo().
+  static constexpr std::uint8_t kCreated = 4;
+  static constexpr std::uint8_t kRevived = 8;
+};
+static_assert(sizeof(NatSession) == 28);
+
+// The sessions of the worker, as one function sees them.
+struct NatSessions {
+  SessionTable& table;
+  FunctionId self;
+
+  NatSession& slot(SessionId session) const { return table.shared_slot<NatSession>(session, self); }
+  Instant deadline(SessionId session) const { return table.deadline(session, self); }
+};
+
+class Mappings {
+ public:
+  using Index = std::uint32_t;
+  static constexpr Index kNone = UINT32_MAX;
+
+  struct Options {
+    std::uint32_t capacity = 0;  // mappings, alive and held down
+    PortRange share;
+    PortChoice choice = PortChoice::kPreserve;
+    Nanos hold_down{};
+    std::uint64_t seed = 0;    // of the index
+    std::uint64_t chance = 0;  // of random ports: (seed, epoch)
+  };
+  Mappings(const AddressPool& pool, const Options& options);
+
+  enum class Origin : std::uint8_t { kLive, kRevived, kCreated, kNoPorts, kNoRecords };
+  struct Acquired {
+    Index mapping = kNone;
+    Origin origin = Origin::kLive;
+  };
+  // The mapping of an inside endpoint, made if there is none. It must be linked at once.
+  Acquired acquire(const NatEndpoint& inside, const NatSessions& sessions, Instant now);
+  // The live mapping that owns an external endpoint; kNone without one.
+  Index find_external(const NatEndpoint& external, const NatSessions& sessions, Instant now);
+  // The live mapping of an inside endpoint; kNone without one.
+  Index find_inside(const NatEndpoint& inside, const NatSessions& sessions, Instant now);
+
+  NatEndpoint inside(Index mapping) const;
+  NatEndpoint external(Index mapping) const;
+  // The mapping lives at least until then, `except`'s part in it left aside.
+  Instant lasts_until(Index mapping, const NatSessions& sessions, SessionId except,
+                      Instant now) const;
+
+  // Ties a session to a mapping; `answered`: it keeps the mapping alive by itself.
+  void link(SessionId session, std::uint32_t which, Index mapping, bool answered,
+            const NatSessions& sessions);
+  // The inside has answered in a session that the outside opened.
+  void answered(SessionId session, const NatSessions& sessions);
+  // A session ended, or an admission is taken back.
+  void session_ended(SessionId session, Ending why, Instant when, const NatSessions& sessions,
+                     Instant now);
+  void undo(SessionId session, const NatSessions& sessions, Instant now);
+
+  // Reclaims what is due, `budget` records at most.
+  void advance(Instant now, std::uint32_t budget);
+  void settle(Instant now);
+  Instant next_due() const { return wheel_.next_due(); }
+
+  Census& mapping_census() { return mapping_census_; }
+  Census& hold_down_census() { return hold_down_census_; }
+  const PortBook& ports() const { return ports_; }
+
+ private:
+  enum class State : std::uint8_t { kFree, kLive, kHeld };
+  struct Record {
+    NatEndpoint inside;
+    NatEndpoint external;
+    std::uint32_t first;  // session list; one more than the node, 0: none
+    std::uint32_t last;
+    std::uint32_t next_free;
+    State state;
+    Instant until;     // kLive: at least until then, whatever its sessions do; kHeld: until then
+    Instant last_end;  // kLive: when the last of its ended sessions ended
+  };
+  enum class Place : std::uint8_t { kFront, kBack };
+
+  Record& record(Index mapping) const {
+    return reinterpret_cast<Record*>(records_.data())[mapping];
+  }
+  std::uint64_t hash_inside(const NatEndpoint& endpoint) const;
+  std::uint64_t hash_external(const NatEndpoint& endpoint) const;
+  Index lookup_inside(const NatEndpoint& inside) const;
+  Index lookup_external(const NatEndpoint& external) const;
+
+  bool alive(const Record& record, const NatSessions& sessions, Instant now) const;
+  // Brings a record to the state that it has at `now`. False: it is free.
+  bool freshen(Index mapping, const NatSessions& sessions, Instant now);
+  void end_unreclaimed(Index mapping, const NatSessions& sessions, Instant now);
+  // What becomes of a live mapping whose last session is gone.
+  void emptied(Index mapping, Ending why, Instant now);
+  // Ends a live mapping. Returns when its hold-down ends; kNever: it is free already.
+  Instant end(Index mapping, Ending why, Instant when, Instant now);
+  void release(Index mapping);
+  Acquired create(const NatEndpoint& inside, const NatSessions& sessions, Instant now);
+  std::optional<std::uint16_t> take_port(const NatEndpoint& inside, std::uint32_t address,
+                                         const NatSessions& sessions, Instant now);
+  bool enter(Index mapping, const NatEndpoint& inside, const NatEndpoint& external);
+  Index take_record();
+  void insert(std::uint32_t node, Index mapping, Place place, const NatSessions& sessions);
+  void remove(std::uint32_t node, const NatSessions& sessions);
+  Instant on_due(Index mapping, Instant now);
+
+  const AddressPool& pool_;
+  Options options_;
+  KeyHasher hasher_;
+  PortBook ports_;
+  KeyIndex by_inside_;
+  KeyIndex by_external_;
+  HugeArray records_;
+  Wheel wheel_;
+  Index used_ = 0;
+  Index free_ = kNone;
+  Census mapping_census_;
+  Census hold_down_census_;
+};
+
+}  // namespace glassbox
