@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// count alone, on established 64-byte UDP flows. The same over an empty chain is the price of the
-// loop itself (perf/dataplane).
+// count alone, on established 64-byte UDP flows: what one session lookup and one touched slot cost.
 #include <benchmark/benchmark.h>
 
 #include "perf/support/flow_loop.h"
