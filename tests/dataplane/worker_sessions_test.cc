@@ -65,10 +65,10 @@ TEST(Sessions, ExpiredSessionIsAbsentToTheNextPacket) {
 TEST(Sessions, PacketOfABurstSeesItsOwnTimesSession) {
   KeeperBed k;
   k.bed.inside(udp("a"));
-  const Instant early = k.bed.now();
-  k.bed.at(4000);
-  k.bed.port(Side::kInside).push(k.bed.pool().mbuf(udp("b")), early + std::chrono::seconds(1));
-  k.bed.inside(udp("n"));
+  MemoryPort& port = k.bed.port(Side::kInside);
+  port.push(k.bed.pool().mbuf(udp("b")), k.bed.now() + std::chrono::seconds(1));
+  port.push(k.bed.pool().mbuf(udp("n")), k.bed.now() + std::chrono::seconds(4000));
+  k.bed.turn();
   EXPECT_EQ(k.keeper.found, "aan");
 }
 
