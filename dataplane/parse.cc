@@ -180,9 +180,6 @@ Ports quoted_ports(const std::uint8_t* l4, std::uint8_t protocol) {
   switch (protocol) {
     case IPPROTO_TCP:
     case IPPROTO_UDP:
-    case IPPROTO_UDPLITE:
-    case IPPROTO_SCTP:
-    case IPPROTO_DCCP:
       return {load<std::uint16_t>(l4), load<std::uint16_t>(l4 + 2)};
     case IPPROTO_ICMP:
       return is_icmp_query(l4[0]) ? query_ports(l4[0], asking_type(l4[0]), ident) : Ports{};
@@ -380,11 +377,16 @@ bool walk_extensions(Packet& packet, const Cursor& frame, std::uint32_t end, std
     const std::uint16_t field = rte_be_to_cpu_16(load<std::uint16_t>(header + 2));
     more_fragments = (field & 1) != 0;
     const bool later = (field & 0xfff8) != 0;
-    if (more_fragments || later) packet.flags |= kFragmented;
-    if (later) {
-      packet.flags |= kLaterFragment;
-      return false;
+    if (more_fragments || later) {
+      packet.flags |= kFragmented | (later ? kLaterFragment : 0);
+      // RFC 8200 4.5: what would outgrow an IPv6 payload; and a fragment of nothing.
+      if ((field & 0xfff8u) + (end - offset) > UINT16_MAX ||
+          (end == offset && frame.missing == 0)) {
+        packet.anomaly = Anomaly::kFragmentLength;
+        return false;
+      }
     }
+    if (later) return false;
   }
   return true;
 }

@@ -325,15 +325,18 @@ void SessionTable::end_slot(SessionId session, FunctionId function, Ending why, 
   const auto bit = static_cast<std::uint16_t>(1u << function);
   owner_.slot_ended(session, function, why, when);
   record.occupied &= static_cast<std::uint16_t>(~bit);
+  for (const std::uint8_t direction : {0, 1}) side(session, direction).needs |= bit;
+  clear_slot(session, function);
+  slot_census_[function].ended(why, when);
+}
+
+void SessionTable::clear_slot(SessionId session, FunctionId function) {
   const SessionLayout::Slot& slot = layout_.slot(function);
   std::memset(shared_bytes(session) + slot.shared_offset, 0, slot.spec.shared_bytes);
   for (const std::uint8_t direction : {0, 1}) {
-    FlowSide& half_record = side(session, direction);
-    half_record.needs |= bit;
-    std::memset(reinterpret_cast<std::byte*>(&half_record) + slot.direction_offset, 0,
+    std::memset(reinterpret_cast<std::byte*>(&side(session, direction)) + slot.direction_offset, 0,
                 slot.spec.direction_bytes);
   }
-  slot_census_[function].ended(why, when);
 }
 
 void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos lifetime) {

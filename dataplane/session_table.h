@@ -145,6 +145,8 @@ class SessionTable {
   void vacate(SessionId session, FunctionId function, Ending why, Instant when);
   // The function has nothing to keep in this session after all.
   void waive(SessionId session, FunctionId function);
+  // Zeroes a slot that is not occupied: what an admission that was refused has left in it.
+  void clear_slot(SessionId session, FunctionId function);
   void set_lifetime(SessionId session, FunctionId function, Nanos lifetime);
   bool occupied(SessionId session, FunctionId function) const;
   // When a slot ends if no packet comes.

@@ -105,11 +105,7 @@ void Worker::observe(Observer* observer) {
 std::uint32_t Worker::run_once(Instant now) {
   if (now > now_) now_ = now;
   sessions_->advance(now_, kExpiryBudget);
-  fragments_->expire(now_, [this](Packet& packet) {
-    --ledger_.balance(packet.ingress).held;
-    drop_here(packet, DataplaneReason::kFragmentTimeout);
-    rte_pktmbuf_free(packet.mbuf);
-  });
+  expire_fragments();
   for (std::size_t i = 0; i < chain_.size(); ++i) {
     Context context(*this, static_cast<FunctionId>(i), now_);
     chain_[i]->tick(context);
@@ -119,6 +115,14 @@ std::uint32_t Worker::run_once(Instant now) {
   receive(Side::kOutside, now_);
   end_turn(now_);
   return static_cast<std::uint32_t>(next_id_ - before);
+}
+
+void Worker::expire_fragments() {
+  fragments_->expire(now_, [this](Packet& packet) {
+    --ledger_.balance(packet.ingress).held;
+    drop_here(packet, DataplaneReason::kFragmentTimeout);
+    rte_pktmbuf_free(packet.mbuf);
+  });
 }
 
 void Worker::receive(Side side, Instant now) {
@@ -196,13 +200,7 @@ void Worker::look_up(std::uint16_t count, Side side) {
       ++refreshed;
     } else {
       // What earlier packets of the batch do to the session must be seen by a SYN that reopens it.
-      if (is_pure_syn(packet.tcp_flags) && packet.has(kTcp) && !batch_.empty()) {
-        count_refreshed(refreshed, side);
-        refreshed = 0;
-        run_batch(side);
-        batch_.clear();
-        table_changed_ = true;
-      }
+      if (is_pure_syn(packet.tcp_flags) && packet.has(kTcp)) run_earlier();
       if (!resolve(packet)) continue;
       if (packet.flow != nullptr && !packet.has(kRelated)) ++refreshed;
     }
@@ -210,6 +208,15 @@ void Worker::look_up(std::uint16_t count, Side side) {
   }
   count_refreshed(refreshed, side);
   run_batch(side);
+}
+
+// Takes the packets before the present one through the chain: their sessions are about to change.
+void Worker::run_earlier() {
+  if (batch_.empty()) return;
+  run_batch(batch_[0].ingress);
+  batch_.clear();
+  run_entrants();
+  table_changed_ = true;
 }
 
 void Worker::join(Packet& packet, FlowSide* flow) {
@@ -242,10 +249,12 @@ FlowSide* Worker::find_live(Packet& packet) {
   if (flow == nullptr) return nullptr;
   const SessionId session = sessions_->id_of(flow);
   if (packet.time >= flow->fresh_until) {
+    run_earlier();
     table_changed_ = true;
-    if (!sessions_->revive(session, packet.time)) return nullptr;
+    if (!sessions_->live(session) || !sessions_->revive(session, packet.time)) return nullptr;
   }
   if (!packet.has(kRelated) && reopens(packet, flow)) {
+    run_earlier();
     table_changed_ = true;
     sessions_->close(session, Ending::kClosed, packet.time);
     return nullptr;
@@ -426,6 +435,7 @@ void Worker::end_turn(Instant now) {
 void Worker::settle(Instant now) {
   if (now > now_) now_ = now;
   sessions_->settle(now_);
+  expire_fragments();
   for (std::size_t i = 0; i < chain_.size(); ++i) {
     Context context(*this, static_cast<FunctionId>(i), now_);
     chain_[i]->settle(context);

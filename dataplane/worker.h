@@ -88,10 +88,12 @@ class Worker final : public SlotOwner {
   };
 
   void receive(Side side, Instant now);
+  void expire_fragments();
   void parse_burst(Side side, const Burst& burst, Instant now);
   void complete_checksum(Packet& packet);
   // Finds or opens the session of each packet and takes the batch through the chain.
   void look_up(std::uint16_t count, Side side);
+  void run_earlier();
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
   FlowSide* find_live(Packet& packet);
@@ -118,6 +120,8 @@ class Worker final : public SlotOwner {
   bool run_admission(Opening& opening, std::uint16_t needed, Packet& packet);
   void undo_admission(const Opening& opening);
   bool connect(const Opening& opening);
+  bool make_way(const Tuple& answer, const Opening& opening);
+  void clear_slots(SessionId session, std::uint16_t functions);
   void occupy_accepted(const Opening& opening);
   void refuse(Packet& packet, FunctionId function, const Admission& admission);
 

@@ -87,16 +87,27 @@ void Worker::undo_admission(const Opening& opening) {
   accepted_ = 0;
 }
 
+// Whether the key of the flow's answers is free, or a session has it that has run out or lost the
+// slot on which the key rests: a translator may have given its port to this flow since. That session
+// attaches its new key when a packet completes it again.
+bool Worker::make_way(const Tuple& answer, const Opening& opening) {
+  const FlowSide* other = sessions_->find(answer, opening.egress);
+  if (other == nullptr) return true;
+  const SessionId in_the_way = sessions_->id_of(other);
+  if (in_the_way == opening.session) return false;
+  run_earlier();
+  if (!sessions_->live(in_the_way) || !sessions_->revive(in_the_way, opening.now)) return true;
+  if (other->needs == 0) return false;
+  sessions_->detach(in_the_way, other->direction);
+  return true;
+}
+
 // Makes the session findable by what arrives in either direction.
 bool Worker::connect(const Opening& opening) {
   const SessionId session = opening.session;
   const std::uint8_t back = opening.direction ^ 1;
   const Tuple answer = opening.tuple.reversed();
-  // A session that has run out may still have the key; then it ends here.
-  if (const FlowSide* other = sessions_->find(answer, opening.egress); other != nullptr) {
-    const SessionId in_the_way = sessions_->id_of(other);
-    if (in_the_way == session || sessions_->revive(in_the_way, opening.now)) return false;
-  }
+  if (!make_way(answer, opening)) return false;
   return sessions_->attach(session, opening.direction, opening.packet.arriving_tuple(),
                            opening.ingress, opening.egress) &&
          sessions_->attach(session, back, answer, opening.egress, opening.ingress);
@@ -109,6 +120,13 @@ void Worker::occupy_accepted(const Opening& opening) {
   }
 }
 
+// What a refused attempt has left there; the next one is handed zeroes again.
+void Worker::clear_slots(SessionId session, std::uint16_t functions) {
+  for (std::uint32_t rest = functions; rest != 0; rest &= rest - 1) {
+    sessions_->clear_slot(session, static_cast<FunctionId>(__builtin_ctz(rest)));
+  }
+}
+
 bool Worker::complete_session(Packet& packet, FlowSide* flow) {
   table_changed_ = true;
   const SessionId session = sessions_->id_of(flow);
@@ -116,7 +134,11 @@ bool Worker::complete_session(Packet& packet, FlowSide* flow) {
   const std::uint8_t back = direction ^ 1;
   Opening opening{packet,  packet.arriving_tuple(), packet.ingress, opposite(packet.ingress),
                   session, direction,               true,           packet.time};
-  if (!run_admission(opening, flow->needs, packet)) return false;
+  const std::uint16_t needed = flow->needs;
+  if (!run_admission(opening, needed, packet)) {
+    clear_slots(session, needed);
+    return false;
+  }
   // A different translation gives the other direction a different key.
   const Tuple answer = opening.tuple.reversed();
   const bool moved = !sessions_->attached(session, back) ||
@@ -124,8 +146,10 @@ bool Worker::complete_session(Packet& packet, FlowSide* flow) {
                      sessions_->ingress(session, back) != opening.egress;
   if (moved) {
     sessions_->detach(session, back);
-    if (!sessions_->attach(session, back, answer, opening.egress, opening.ingress)) {
+    if (!make_way(answer, opening) ||
+        !sessions_->attach(session, back, answer, opening.egress, opening.ingress)) {
       undo_admission(opening);
+      clear_slots(session, needed);
       drop_here(packet, DataplaneReason::kSessionConflict);
       rte_pktmbuf_free(packet.mbuf);
       return false;

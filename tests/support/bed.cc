@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/bed.h"
 
+#include <algorithm>
 #include <deque>
 #include <stdexcept>
 
@@ -42,6 +43,12 @@ class Bed::Watch : public Observer {
   void born(const Packet&, FunctionId function) override { note("born", function); }
   void transmitted(const Packet& packet, Side side) override {
     sent_[index_of(side)].push_back(packet.id);
+  }
+
+  void unsent(const Packet& packet, Side side) override {
+    auto& queue = sent_[index_of(side)];
+    const auto found = std::find(queue.begin(), queue.end(), packet.id);
+    if (found != queue.end()) queue.erase(found);
   }
 
   // The packet that the oldest frame in a port's queue was.
