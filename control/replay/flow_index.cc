@@ -79,12 +79,13 @@ std::string to_string(const Tuple& tuple) {
 }
 
 Wholeness CapturedFlow::wholeness() const {
-  if (packets[0] == 0 || packets[1] == 0) {
-    // One direction only: a SYN or a query that nobody answered; mid-stream TCP was cut.
-    return opener.protocol == IPPROTO_TCP && !syn[0] ? Wholeness::kCut : Wholeness::kUnanswered;
+  const bool both_ways = packets[0] != 0 && packets[1] != 0;
+  if (opener.protocol != IPPROTO_TCP) {
+    return both_ways ? Wholeness::kWhole : Wholeness::kUnanswered;
   }
-  if (opener.protocol != IPPROTO_TCP) return Wholeness::kWhole;
-  return syn[0] && syn[1] && acked ? Wholeness::kWhole : Wholeness::kCut;
+  if (!syn[0]) return Wholeness::kCut;
+  // A SYN that was ignored, or answered by RST: no connection came about.
+  return syn[1] && acked ? Wholeness::kWhole : Wholeness::kUnanswered;
 }
 
 FlowIndex::FlowIndex(CaptureSet& captures, const SideChoice& sides,

@@ -382,6 +382,7 @@ void PacketLog::write_line(const Record& record) {
     line += fmt::format(R"(,"by":"{}","cause":{})", name_of_function(record.by),
                         number(record.cause));
   }
+  if (record.missing != 0) line += R"(,"truncated":true)";
   line += R"(,"effects":[)";
   for (std::size_t i = 0; i < record.effects.size(); ++i) {
     const Claim& effect = record.effects[i];

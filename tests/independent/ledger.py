@@ -148,7 +148,8 @@ def _problem_of_outcome(line, verdict):
         for key in ("by", "reason"):
             if not isinstance(line.get(key), str) or not line[key]:
                 return f"dropped with {key} {line.get(key)!r}"
-    elif "by" in line and line["by"] is not None:
+    elif verdict in ("forward", "prevented") and line.get("by") is not None:
+        # Who holds, merged or injected it may be said beside.
         return f"{verdict} has by {line['by']!r}"
     if verdict not in ("forward", "inject") and outs:
         return f"{verdict} has {outs} egress packets"

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Replays every capture at hand through several chains and has the outcome refereed.
+
+    corpus_test.py GLASSBOX [--tshark]
+
+Captures: configs/demo.pcap always; those in $GLASSBOX_WORKLOADS or ../shared/workloads when there.
+For each: the books balance; the wire is identical, packet for packet; what differs between presented
+and egress packets is what was claimed, byte by byte (tests/independent, which shares no code with
+glassbox); the same replay twice gives the same bytes; reports fit their schema. With --tshark, its
+verdict on checksums and on whole connections too.
+"""
+import argparse
+import concurrent.futures
+import csv
+import filecmp
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REFEREE = ROOT / "tests" / "independent"
+CHAINS = {
+    "demo": ROOT / "configs" / "demo.yaml",
+    "firewall": ROOT / "tests" / "replay" / "chains" / "firewall.yaml",
+    "nat44": ROOT / "tests" / "replay" / "chains" / "nat44.yaml",
+    "random": ROOT / "tests" / "replay" / "chains" / "random.yaml",
+}
+OUTPUTS = ("i.pcapng", "o.pcapng", "p.jsonl")
+
+
+class Failed(Exception):
+    pass
+
+
+def run(*command, expect=0):
+    """Runs a command; its output is the failure's text when the status is another."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
+    if done.returncode != expect:
+        raise Failed(f"status {done.returncode} from {' '.join(map(str, command))}\n"
+                     f"{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+def replay(glassbox, config, capture, folder):
+    folder.mkdir()
+    run(glassbox, "replay", config, capture, "--presented", folder / "i.pcapng",
+        "--out", folder / "o.pcapng", "--packets", folder / "p.jsonl",
+        "--report", folder / "r", "--sides", sides_for(capture), "--quiet")
+    report = json.loads((folder / "r" / "report.json").read_text())
+    if report["conservation"]["balanced"] is not True:
+        raise Failed(f"not balanced: {report['conservation']}")
+    return folder
+
+
+def sides_for(capture):
+    return "networks" if capture.parent.name == "configs" else "initiator"
+
+
+def check_wire(glassbox, capture, folder):
+    config = ROOT / "configs" / "wire.yaml"
+    folder.mkdir()
+    run(glassbox, "replay", config, capture, "--out", folder / "o.pcapng", "--quiet",
+        "--sides", "initiator")
+    run(sys.executable, REFEREE / "check_identical.py", capture, folder / "o.pcapng", "--clamped-time")
+
+
+def check_chain(glassbox, config, capture, folder, tshark):
+    replay(glassbox, config, capture, folder)
+    i, o, p = (folder / name for name in OUTPUTS)
+    run(sys.executable, REFEREE / "check_claims.py", i, o, p, "--capture", capture,
+        "--report", folder / "r" / "report.json", "--comments")
+    if tshark:
+        run(sys.executable, REFEREE / "tshark_checksums.py", i, o, p)
+        run(sys.executable, REFEREE / "check_whole.py", capture, o, p, "--presented", i,
+            "--report", folder / "r" / "report.json")
+
+
+def check_repeatable(glassbox, config, capture, folder):
+    first = replay(glassbox, config, capture, folder / "1")
+    second = replay(glassbox, config, capture, folder / "2")
+    for name in OUTPUTS + ("r/report.json", "r/report.html"):
+        if not filecmp.cmp(first / name, second / name, shallow=False):
+            raise Failed(f"{name} differs between two equal replays")
+
+
+def check_schema(folder):
+    reports = sorted(folder.glob("*/r/report.json"))
+    run(sys.executable, ROOT / "tests" / "control" / "report_schema.py",
+        ROOT / "control" / "report" / "report.schema.json", *reports)
+
+
+def check_capture(glassbox, capture, tshark):
+    """Everything about one capture; returns the list of failures."""
+    failures = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        checks = [("wire", lambda: check_wire(glassbox, capture, folder / "wire"))]
+        for name, config in CHAINS.items():
+            if name == "demo" and capture.parent.name != "configs":
+                continue
+            checks.append((name, lambda name=name, config=config: check_chain(
+                glassbox, config, capture, folder / name, tshark)))
+        (folder / "twice").mkdir()
+        checks.append(("twice", lambda: check_repeatable(glassbox, CHAINS["random"], capture,
+                                                         folder / "twice")))
+        checks.append(("schema", lambda: check_schema(folder)))
+        for name, check in checks:
+            try:
+                check()
+            except (Failed, subprocess.TimeoutExpired) as error:
+                failures.append(f"{capture.name}: {name}: {error}")
+    return len(checks), failures
+
+
+def captures():
+    found = [ROOT / "configs" / "demo.pcap"]
+    folder = pathlib.Path(os.environ.get("GLASSBOX_WORKLOADS", ROOT.parent / "shared" / "workloads"))
+    if not folder.is_dir():
+        print(f"SKIP: no captures in {folder}: only the project's own is replayed")
+        return found
+    with open(folder / "MANIFEST.tsv", encoding="utf-8") as manifest:
+        rows = list(csv.DictReader(manifest, delimiter="\t"))
+    found += [folder / row["file"] for row in rows]
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("glassbox", type=pathlib.Path)
+    parser.add_argument("--tshark", action="store_true")
+    parser.add_argument("--only", help="captures whose name holds this")
+    options = parser.parse_args()
+    passed = failed = 0
+    chosen = [c for c in captures() if not options.only or options.only in c.name]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        work = {pool.submit(check_capture, options.glassbox.resolve(), capture, options.tshark): capture
+                for capture in chosen}
+        for future in concurrent.futures.as_completed(work):
+            checks, failures = future.result()
+            failed += len(failures)
+            passed += checks - len(failures)
+            for failure in failures:
+                print(f"FAILED {failure}\n", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
