@@ -2,8 +2,8 @@
 //
 // What content inspection leaves of Hyperscan's speed: in-order TCP segments of 1,448 bytes through
 // a whole worker (receive, parse, session, inspect, books, transmit), against the same segments in
-// the same order through StreamPool::scan() alone. Both are timed in the same run, batch by batch in
-// turns; the figures are of the median batch, which what else the machine does leaves alone.
+// the same order through StreamPool::scan() alone. Both are timed in the same run, batch by batch
+// in turns; the figures are of the median batch, which what else the machine does leaves alone.
 //
 //   scan_gbit_s     payload through Hyperscan alone
 //   inspect_gbit_s  payload through inspect's process()
@@ -147,8 +147,8 @@ struct Alone {
 std::string chain_with(const std::vector<std::string>& expressions, const std::string& action) {
   std::string rows;
   for (std::size_t i = 0; i < expressions.size(); ++i) {
-    rows += "{ id: " + std::to_string(i) + ", pattern: '" + expressions[i] + "', action: " + action +
-            " },";
+    rows += "{ id: " + std::to_string(i) + ", pattern: '" + expressions[i] +
+            "', action: " + action + " },";
   }
   return "- inspect: { rules: [" + rows + "] }";
 }
@@ -250,8 +250,9 @@ void InspectAgainstHyperscan(benchmark::State& state) {
   state.counters["worker_share"] = scan / whole;
   state.counters["cycles"] = (inspect - scan) / kBatch;
 }
-BENCHMARK(InspectAgainstHyperscan)->ArgNames({"patterns", "drop"})->ArgsProduct({{10, 200, 2000},
-                                                                                  {0, 1}});
+BENCHMARK(InspectAgainstHyperscan)
+    ->ArgNames({"patterns", "drop"})
+    ->ArgsProduct({{10, 200, 2000}, {0, 1}});
 
 }  // namespace
 }  // namespace glassbox::perf
