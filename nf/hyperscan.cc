@@ -30,7 +30,8 @@ unsigned flags_of(const Pattern& pattern, std::size_t place) {
       known += candidate.letter;
     }
     if (flag == 0) {
-      throw PatternError(place, std::string("unknown flag '") + letter + "' (known: " + known + ")");
+      throw PatternError(place,
+                         std::string("unknown flag '") + letter + "' (known: " + known + ")");
     }
     flags |= flag;
   }
@@ -49,7 +50,8 @@ const char* as_chars(std::span<const std::uint8_t> bytes) {
 
 // The calls below fail only by misuse: a wrong mode, a scratch that does not fit or is in use.
 void expect_success(hs_error_t result) {
-  if (result != HS_SUCCESS) [[unlikely]] std::abort();
+  if (result != HS_SUCCESS) [[unlikely]]
+    std::abort();
 }
 
 // The pool that this thread is opening or closing a stream of.

@@ -125,7 +125,8 @@ void Inspect::inspect_udp(Packet& packet, Context& context) {
   scan_block(*rules_.datagrams(), {static_cast<const std::uint8_t*>(bytes), length}, scratch_,
              rules_);
   scanned_ += length;
-  if (packet.has(kTruncated)) [[unlikely]] unscanned_ += missing_bytes(packet);
+  if (packet.has(kTruncated)) [[unlikely]]
+    unscanned_ += missing_bytes(packet);
   if (rules_.take_action() == InspectAction::kLog) return;
   context.drop(packet, static_cast<ReasonId>(InspectReason::kMatch));
   if (slot == nullptr) return;
@@ -158,10 +159,10 @@ std::vector<std::pair<std::string, std::uint64_t>> Inspect::findings() const {
 }
 
 const FunctionType& inspect_function() {
-  static const FunctionType kType = {
-      kInspectSpec, [](const Build& build) -> std::unique_ptr<NetworkFunction> {
-        return std::make_unique<Inspect>(build);
-      }};
+  static const FunctionType kType = {kInspectSpec,
+                                     [](const Build& build) -> std::unique_ptr<NetworkFunction> {
+                                       return std::make_unique<Inspect>(build);
+                                     }};
   return kType;
 }
 

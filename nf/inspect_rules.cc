@@ -31,8 +31,8 @@ InspectRules::InspectRules(const Settings::Rows& rows) {
     const Location& where = row.where("id");
     const auto [earlier, fresh] = lines.emplace(id, where.line);
     if (!fresh) {
-      throw ConfigError(where, "inspect: rule " + std::to_string(id) + " is there already, in line " +
-                                   std::to_string(earlier->second));
+      throw ConfigError(where, "inspect: rule " + std::to_string(id) +
+                                   " is there already, in line " + std::to_string(earlier->second));
     }
     rules_.push_back({id, action_of(row), optional_text(row, "comment")});
   }
@@ -44,8 +44,8 @@ void InspectRules::compile(const Settings::Rows& rows, std::size_t which, ScanMo
   std::vector<Pattern> patterns;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (!is_for(rows[i], which)) continue;
-    patterns.push_back({rows[i].text("pattern"), optional_text(rows[i], "flags"),
-                        static_cast<std::uint32_t>(i)});
+    patterns.push_back(
+        {rows[i].text("pattern"), optional_text(rows[i], "flags"), static_cast<std::uint32_t>(i)});
     gravest_[which] = std::max(gravest_[which], rules_[i].action);
   }
   if (patterns.empty()) return;
@@ -56,9 +56,8 @@ void InspectRules::compile(const Settings::Rows& rows, std::size_t which, ScanMo
       throw ConfigError(rows.front().where(), std::string("inspect: ") + error.what());
     }
     const std::uint32_t rule = patterns[error.pattern()].id;
-    throw ConfigError(rows[rule].where("pattern"), "inspect: rule " +
-                                                       std::to_string(rules_[rule].id) + ": " +
-                                                       error.what());
+    throw ConfigError(rows[rule].where("pattern"),
+                      "inspect: rule " + std::to_string(rules_[rule].id) + ": " + error.what());
   }
 }
 

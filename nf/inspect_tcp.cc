@@ -19,7 +19,8 @@ namespace glassbox {
 namespace {
 
 constexpr std::uint8_t kMarks = RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG;
-// RFC 7323 2.3: no window is larger, so no receiver accepts or acknowledges what lies further ahead.
+// RFC 7323 2.3: no window is larger, so no receiver accepts or acknowledges what lies further
+// ahead.
 constexpr std::int32_t kMaxWindow = 1 << 30;
 // Directions whose hold time may run out in one turn.
 constexpr std::uint32_t kTimeoutBudget = 16;

@@ -46,8 +46,8 @@ void SegmentCopies::for_each_hole(const Queue& queue, const Segment& segment, Vi
     rest = rest.without_first(hole);
     if (current == kNone || rest.length == 0) continue;
     // `rest` begins inside `current`: what overlaps is there already.
-    const auto overlap = static_cast<std::uint32_t>(
-        sequence_offset(block(current).end(), rest.sequence));
+    const auto overlap =
+        static_cast<std::uint32_t>(sequence_offset(block(current).end(), rest.sequence));
     rest = rest.without_first(std::min(overlap, rest.length));
   }
 }

@@ -60,7 +60,8 @@ struct Segment {
 class SegmentCopies {
  public:
   static constexpr std::uint32_t kNone = UINT32_MAX;
-  static constexpr std::uint32_t kBlockBytes = 2048;  // one full-sized Ethernet segment and its links
+  static constexpr std::uint32_t kBlockBytes =
+      2048;  // one full-sized Ethernet segment and its links
 
   // The copies of one direction: pieces that do not overlap, in order.
   struct Queue {

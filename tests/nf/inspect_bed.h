@@ -31,12 +31,20 @@ struct Connection {
   // A segment from the client. `acked`: bytes of the server that it acknowledges.
   Bytes up(std::uint32_t offset, std::string_view text, std::string_view flags = "PA",
            std::uint32_t acked = 0) const {
-    return frame().tcp(client, server).flags(flags).seq(up_first + offset).ack(down_first + acked)
+    return frame()
+        .tcp(client, server)
+        .flags(flags)
+        .seq(up_first + offset)
+        .ack(down_first + acked)
         .payload(text);
   }
   Bytes down(std::uint32_t offset, std::string_view text, std::string_view flags = "PA",
              std::uint32_t acked = 0) const {
-    return frame().tcp(server, client).flags(flags).seq(down_first + offset).ack(up_first + acked)
+    return frame()
+        .tcp(server, client)
+        .flags(flags)
+        .seq(down_first + offset)
+        .ack(up_first + acked)
         .payload(text);
   }
   Bytes syn() const { return frame().tcp(client, server).flags("S").seq(up_first - 1); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// inspect with rules that drop or reset: segments leave in sequence order, and a match ends the flow.
+// inspect with rules that drop or reset: segments leave in sequence order, and a match ends the
+// flow.
 #include <gtest/gtest.h>
 
 #include "tests/nf/inspect_bed.h"
@@ -266,8 +267,7 @@ TEST(InspectReset, HeldPacketThatCompletesThePatternResetsBehindItsCause) {
   for (const Out& out : outs) {
     if (out.side == Side::kOutside) outward.push_back(out.seen().flags);
   }
-  EXPECT_EQ(outward, (std::vector<std::string>{read(tcp.up(0, "")).flags,
-                                               resets.to_server.flags}));
+  EXPECT_EQ(outward, (std::vector<std::string>{read(tcp.up(0, "")).flags, resets.to_server.flags}));
 }
 
 TEST(InspectReset, FramesOfEveryKindAreAnsweredInTheirOwn) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// For any stream and any way of cutting, reordering, repeating and overlapping its segments, inspect
-// finds what Hyperscan finds in the stream as a whole, and forwards every segment.
+// For any stream and any way of cutting, reordering, repeating and overlapping its segments,
+// inspect finds what Hyperscan finds in the stream as a whole, and forwards every segment.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace glassbox::test {
 namespace {
 
 // Over an alphabet this small each of them matches in some streams and not in others.
-const std::vector<std::string> kPatterns = {"abcabc", "aa+bc{3}", "cab.{0,3}bac", "^ab", "ccc$",
-                                            "bbbbbb", "a[bc]a[bc]a[bc]a"};
+const std::vector<std::string> kPatterns = {"abcabc", "aa+bc{3}", "cab.{0,3}bac",    "^ab",
+                                            "ccc$",   "bbbbbb",   "a[bc]a[bc]a[bc]a"};
 
 std::string rules(const std::string& action) {
   std::string all;
@@ -78,8 +78,8 @@ struct Stream {
     for (char& byte : bytes) byte = static_cast<char>('a' + random() % 3);
     tcp.up_first = static_cast<std::uint32_t>(random() % 3 == 0 ? -(random() % 100) : random());
     for (const Piece& piece : cut(random, static_cast<std::uint32_t>(bytes.size()), seed % 12)) {
-      segments.push_back({Side::kInside, tcp.up(piece.offset, bytes.substr(piece.offset,
-                                                                           piece.length))});
+      segments.push_back(
+          {Side::kInside, tcp.up(piece.offset, bytes.substr(piece.offset, piece.length))});
     }
   }
   // Sends all segments, in batches of some.

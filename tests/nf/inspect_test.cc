@@ -291,8 +291,8 @@ TEST(InspectLog, DatagramIsABlockOfItsOwn) {
 
 TEST(InspectLog, FragmentsPassUnscannedAndAreCounted) {
   Bed bed(kLog);
-  const Bytes whole = frame().udp("192.168.1.2:9", "198.51.100.1:53").payload(
-      std::string(1500, 'x') + "attack");
+  const Bytes whole =
+      frame().udp("192.168.1.2:9", "198.51.100.1:53").payload(std::string(1500, 'x') + "attack");
   std::size_t passed = 0;
   for (const Bytes& fragment : fragments(whole, 800)) passed += bed.inside(fragment).size();
   EXPECT_EQ(passed, 2u);
@@ -301,8 +301,9 @@ TEST(InspectLog, FragmentsPassUnscannedAndAreCounted) {
 }
 
 TEST(InspectLog, RulesKeepToTheirProtocol) {
-  Bed bed(inspect_chain("{ id: 1, pattern: attack, protocol: tcp },"
-                        "{ id: 2, pattern: attack, protocol: udp, comment: by datagram }"));
+  Bed bed(
+      inspect_chain("{ id: 1, pattern: attack, protocol: tcp },"
+                    "{ id: 2, pattern: attack, protocol: udp, comment: by datagram }"));
   const Connection tcp;
   tcp.open(bed);
   bed.inside(tcp.up(0, "attack"));
@@ -315,8 +316,10 @@ TEST(InspectLog, RulesKeepToTheirProtocol) {
 
 TEST(InspectLog, OtherProtocolsPass) {
   Bed bed(kLog);
-  EXPECT_EQ(bed.inside(frame().echo("192.168.1.2", "198.51.100.1", 7).payload("attack")).size(), 1u);
-  EXPECT_EQ(bed.inside(frame().ip("192.168.1.2", "198.51.100.1", 132).payload("attack")).size(), 1u);
+  EXPECT_EQ(bed.inside(frame().echo("192.168.1.2", "198.51.100.1", 7).payload("attack")).size(),
+            1u);
+  EXPECT_EQ(bed.inside(frame().ip("192.168.1.2", "198.51.100.1", 132).payload("attack")).size(),
+            1u);
   EXPECT_EQ(finding(bed.worker(), "1"), 0u);
 }
 
