@@ -168,24 +168,19 @@ FragmentTable::Answer FragmentTable::identify(Packet& packet, Instant now) {
   return Answer::kKnown;
 }
 
-bool FragmentTable::note_first(const Packet& first, Instant now) {
-  if (!first.has(kKeyed)) return false;
+FragmentTable::Datagram FragmentTable::note_first(const Packet& first, Instant now) {
+  if (!first.has(kKeyed)) return kNone;
   const Key key = key_of(first);
   std::uint32_t number = find(key, now);
   if (number == kNone) number = create(key, now);
-  if (number == kNone) return false;
+  if (number == kNone) return kNone;
   Entry& entry = entries_[number];
   entry.known = true;
   entry.protocol = first.protocol;
   entry.source_port = first.has(kIpv4) ? first.key4.source_port : first.key6.source_port;
   entry.destination_port =
       first.has(kIpv4) ? first.key4.destination_port : first.key6.destination_port;
-  return true;
-}
-
-bool FragmentTable::take_early(const Packet& first, Packet& early, Instant now) {
-  const std::uint32_t number = find(key_of(first), now);
-  return number != kNone && pop_held(number, early, now);
+  return number;
 }
 
 }  // namespace glassbox

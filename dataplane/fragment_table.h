@@ -29,10 +29,14 @@ class FragmentTable {
   // A later fragment. kKnown: its key is filled like the first fragment's. kHeld: the table has
   // taken the packet (and its mbuf). kFull: neither was possible.
   Answer identify(Packet& packet, Instant now);
-  // A first fragment: remembers its ports. False: the table is full, or it has none to remember.
-  bool note_first(const Packet& first, Instant now);
-  // Takes the oldest held fragment of the datagram that `first` begins. False: none.
-  bool take_early(const Packet& first, Packet& early, Instant now);
+  using Datagram = std::uint32_t;
+  static constexpr Datagram kNone = UINT32_MAX;
+  // A first fragment: remembers its ports. kNone: the table is full, or it has none to remember.
+  Datagram note_first(const Packet& first, Instant now);
+  // Takes the oldest held fragment of the datagram. False: none.
+  bool take_early(Datagram datagram, Packet& early, Instant now) {
+    return pop_held(datagram, early, now);
+  }
   // Ends entries whose time has come; drop(packet) for each fragment still held.
   template <typename Drop>
   void expire(Instant now, Drop drop) {
@@ -48,7 +52,6 @@ class FragmentTable {
   std::uint32_t held() const { return held_count_; }
 
  private:
-  static constexpr std::uint32_t kNone = UINT32_MAX;
   struct Key {
     std::uint8_t source[16];
     std::uint8_t destination[16];

@@ -421,7 +421,7 @@ void parse_ipv6(Packet& packet, const Cursor& frame) {
 
 void parse_raw_ip(Packet& packet, const Cursor& frame) {
   packet.l3 = 0;
-  if (frame.length == 0) {
+  if (frame.contiguous == 0) {
     packet.anomaly = Anomaly::kFrameTooShort;
   } else if ((frame.data[0] >> 4) == 4) {
     parse_ipv4(packet, frame);

@@ -237,7 +237,7 @@ void Worker::count_refreshed(std::uint32_t packets, Side side) {
 }
 
 bool Worker::reopens(Packet& packet, const FlowSide* flow) const {
-  return packet.has(kTcp) && is_pure_syn(packet.tcp_flags) &&
+  return packet.has(kTcp) && is_pure_syn(packet.tcp_flags) && flow->direction == 0 &&
          sessions_->closing(sessions_->id_of(flow));
 }
 
@@ -265,6 +265,17 @@ FlowSide* Worker::find_live(Packet& packet) {
 bool Worker::resolve(Packet& packet) {
   if (packet.has(kLaterFragment) && !resolve_later_fragment(packet)) return false;
   if (!packet.has(kKeyed)) return true;
+  const bool first_fragment = packet.has(kFragmented) && !packet.has(kLaterFragment);
+  if (!first_fragment) return resolve_session(packet);
+  // Its ports are remembered whatever becomes of it: the fragments behind it share its fate, which
+  // is for the functions to decide, and do not wait for a first one that has been.
+  const FragmentTable::Datagram datagram = fragments_->note_first(packet, packet.time);
+  const bool stays = resolve_session(packet);
+  if (datagram != FragmentTable::kNone) release_early_fragments(datagram, packet);
+  return stays;
+}
+
+bool Worker::resolve_session(Packet& packet) {
   FlowSide* flow = find_live(packet);
   if (packet.has(kRelated)) {
     packet.flow = flow;
@@ -273,13 +284,10 @@ bool Worker::resolve(Packet& packet) {
   }
   if (flow == nullptr) {
     // A later fragment cannot open a flow: its first one did, or was refused.
-    if (!packet.has(kLaterFragment) && !open_session(packet)) return false;
-  } else if (flow->needs != 0) {
-    if (!complete_session(packet, flow)) return false;
-  } else {
-    join(packet, flow);
+    return packet.has(kLaterFragment) || open_session(packet);
   }
-  if (packet.has(kFragmented) && !packet.has(kLaterFragment)) release_early_fragments(packet);
+  if (flow->needs != 0) return complete_session(packet, flow);
+  join(packet, flow);
   return true;
 }
 
@@ -301,10 +309,9 @@ bool Worker::resolve_later_fragment(Packet& packet) {
 }
 
 // Early fragments follow their first one, in the order in which they came.
-void Worker::release_early_fragments(const Packet& first) {
-  if (!fragments_->note_first(first, first.time)) return;
+void Worker::release_early_fragments(FragmentTable::Datagram datagram, const Packet& first) {
   Packet early;
-  while (fragments_->take_early(first, early, first.time)) {
+  while (fragments_->take_early(datagram, early, first.time)) {
     --ledger_.balance(early.ingress).held;
     early.flow = first.flow;
     early.egress = first.egress;

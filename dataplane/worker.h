@@ -97,10 +97,12 @@ class Worker final : public SlotOwner {
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
   FlowSide* find_live(Packet& packet);
-  // A SYN for a session that its endpoints ended takes the session's place.
+  // A SYN of the opener's for a session that its endpoints ended takes the session's place. One from
+  // the other end does not: the functions might refuse it, and the closing would be disturbed.
   bool reopens(Packet& packet, const FlowSide* flow) const;
   bool resolve_later_fragment(Packet& packet);
-  void release_early_fragments(const Packet& first);
+  bool resolve_session(Packet& packet);
+  void release_early_fragments(FragmentTable::Datagram datagram, const Packet& first);
   void join(Packet& packet, FlowSide* flow);
   void count_refreshed(std::uint32_t packets, Side side);
 
