@@ -237,7 +237,7 @@ void Worker::count_refreshed(std::uint32_t packets, Side side) {
 }
 
 bool Worker::reopens(Packet& packet, const FlowSide* flow) const {
-  return packet.has(kTcp) && is_pure_syn(packet.tcp_flags) && flow->direction == 0 &&
+  return packet.has(kTcp) && is_pure_syn(packet.tcp_flags) && !packet.has(kRelated) &&
          sessions_->closing(sessions_->id_of(flow));
 }
 
@@ -252,12 +252,6 @@ FlowSide* Worker::find_live(Packet& packet) {
     run_earlier();
     table_changed_ = true;
     if (!sessions_->live(session) || !sessions_->revive(session, packet.time)) return nullptr;
-  }
-  if (!packet.has(kRelated) && reopens(packet, flow)) {
-    run_earlier();
-    table_changed_ = true;
-    sessions_->close(session, Ending::kClosed, packet.time);
-    return nullptr;
   }
   return flow;
 }
@@ -284,7 +278,11 @@ bool Worker::resolve_session(Packet& packet) {
   }
   if (flow == nullptr) {
     // A later fragment cannot open a flow: its first one did, or was refused.
-    return packet.has(kLaterFragment) || open_session(packet);
+    return packet.has(kLaterFragment) || open_session(packet, kNoSession);
+  }
+  if (reopens(packet, flow)) {
+    run_earlier();
+    return open_session(packet, sessions_->id_of(flow));
   }
   if (flow->needs != 0) return complete_session(packet, flow);
   join(packet, flow);

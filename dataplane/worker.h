@@ -97,8 +97,7 @@ class Worker final : public SlotOwner {
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
   FlowSide* find_live(Packet& packet);
-  // A SYN of the opener's for a session that its endpoints ended takes the session's place. One from
-  // the other end does not: the functions might refuse it, and the closing would be disturbed.
+  // A SYN for a session that its endpoints ended takes its place, if the functions admit it.
   bool reopens(Packet& packet, const FlowSide* flow) const;
   bool resolve_later_fragment(Packet& packet);
   bool resolve_session(Packet& packet);
@@ -117,7 +116,8 @@ class Worker final : public SlotOwner {
   void end_turn(Instant now);
 
   // Admission (worker_admission.cc).
-  bool open_session(Packet& packet);
+  // `replaced`: the session that has the packet's key and gives way, or kNoSession.
+  bool open_session(Packet& packet, SessionId replaced);
   bool complete_session(Packet& packet, FlowSide* flow);
   bool run_admission(Opening& opening, std::uint16_t needed, Packet& packet);
   void undo_admission(const Opening& opening);

@@ -9,7 +9,7 @@
 
 namespace glassbox {
 
-bool Worker::open_session(Packet& packet) {
+bool Worker::open_session(Packet& packet, SessionId replaced) {
   table_changed_ = true;
   const std::optional<SessionId> session = sessions_->open(packet.has(kIpv6), packet.time);
   if (!session) {
@@ -22,6 +22,9 @@ bool Worker::open_session(Packet& packet) {
   if (!run_admission(opening, UINT16_MAX, packet)) {
     sessions_->abandon(*session);
     return false;
+  }
+  if (replaced != kNoSession && sessions_->live(replaced)) {
+    sessions_->close(replaced, Ending::kClosed, packet.time);
   }
   if (!connect(opening)) {
     undo_admission(opening);
