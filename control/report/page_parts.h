@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The files that the page is made of, as scripts/embed compiled them in.
+#pragma once
+
+#include <string_view>
+
+namespace glassbox {
+
+extern const std::string_view kReportHtmlIn;  // report.html.in
+extern const std::string_view kReportCss;     // report.css
+extern const std::string_view kReportJs;      // report.js
+
+}  // namespace glassbox

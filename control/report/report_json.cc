@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/report/report_json.h"
+
+#include <fmt/format.h>
+#include <rte_version.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "control/declaration.h"
+#include "control/report/figures.h"
+
+namespace glassbox {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+// Rounded, so that the last bits of a sum do not make the text long: no reader needs them.
+Json rounded(double value, double steps) { return std::round(value * steps) / steps; }
+
+Json share_json(std::uint64_t part, std::uint64_t whole) {
+  if (whole == 0) return nullptr;
+  return rounded(static_cast<double>(part) / static_cast<double>(whole), 1e6);
+}
+
+Json instant_json(const std::optional<Instant>& time) {
+  return time ? Json(instant_text(*time)) : Json();
+}
+
+// A number, {"parameter": NAME}, or null: as `describe --json` has it.
+Json limit_json(const Limit& limit) {
+  if (!limit.given()) return nullptr;
+  if (limit.parameter.empty()) return limit.fixed;
+  return {{"parameter", limit.parameter}};
+}
+
+Json workload_json(const Report& report) {
+  const Workload& workload = report.workload;
+  Json files = Json::array();
+  for (std::size_t i = 0; i < workload.files.size(); ++i) {
+    const bool hashed = i < workload.sha256.size() && !workload.sha256[i].empty();
+    files.push_back(
+        {{"name", workload.files[i]}, {"sha256", hashed ? Json(workload.sha256[i]) : Json()}});
+  }
+  // Live packets are whole and carry the time they came at: there is nothing to count.
+  const bool captured = !workload.files.empty();
+  return {{"files", std::move(files)},
+          {"packets", workload.packets},
+          {"bytes", workload.bytes},
+          {"truncated", captured ? Json(workload.truncated) : Json()},
+          {"clamped", captured ? Json(workload.clamped) : Json()},
+          {"checksums_fixed", workload.checksums_fixed},
+          {"first", instant_json(workload.first)},
+          {"last", instant_json(workload.last)},
+          {"sides", workload.sides},
+          {"endpoints", is_modelled(report) ? workload.endpoints : "real"}};
+}
+
+Json balance_json(const Balance& balance) {
+  return {{"received", balance.received},  {"forwarded", balance.forwarded},
+          {"dropped", balance.dropped},    {"held", balance.held},
+          {"merged", balance.merged},      {"injected", balance.injected},
+          {"split", balance.split},        {"transmitted", balance.transmitted},
+          {"unsent", balance.unsent},      {"stillborn", balance.stillborn},
+          {"truncated", balance.truncated}};
+}
+
+Json conservation_json(const Report& report) {
+  Json json = balance_json(report.balance);
+  json["prevented"] = is_modelled(report) ? Json(report.prevented) : Json();
+  json["balanced"] = report.balanced;
+  json["by_side"] = Json::object();
+  for (const Side side : {Side::kInside, Side::kOutside}) {
+    json["by_side"][name_of(side)] = balance_json(report.by_side[index_of(side)]);
+  }
+  return json;
+}
+
+Json drops_json(const Report& report) {
+  Json rows = Json::array();
+  for (const DropRow& row : report.drops) {
+    rows.push_back({{"function", row.function},
+                    {"reason", row.reason},
+                    {"help", row.help},
+                    {"intended", or_null(row.intended)},
+                    {"packets", row.packets},
+                    {"bytes", row.bytes}});
+  }
+  return rows;
+}
+
+Json state_json(const StateRow& row) {
+  const Census& census = row.census;
+  return {{"function", row.function},
+          {"kind", row.kind.name},
+          {"scope", name_of(row.kind.scope)},
+          {"maintenance", name_of(row.kind.maintenance)},
+          {"class", name_of(row.state_class)},
+          {"declared_class", name_of(row.kind.state_class)},
+          {"bound", row.bound == 0 ? Json() : Json(row.bound)},
+          {"idle_lifetime_seconds", limit_json(row.kind.idle_lifetime)},
+          {"on_full", name_of(row.kind.on_full)},
+          {"if_lost", row.kind.if_lost},
+          {"bytes_per_entry", census.bytes_per_entry()},
+          {"entries", census.entries()},
+          {"peak_entries", census.peak_entries()},
+          {"bytes", census.bytes()},
+          {"peak_bytes", census.peak_bytes()},
+          {"byte_seconds", rounded(census.byte_seconds(), 1e3)},
+          {"created", census.created_total()},
+          {"refreshed", census.refreshed_total()},
+          {"closed", ended(row, Ending::kClosed)},
+          {"expired", ended(row, Ending::kExpired)},
+          {"evicted", ended(row, Ending::kEvicted)},
+          {"refused", census.refused_total()},
+          {"forgotten", ended(row, Ending::kForgotten)}};
+}
+
+Json timeline_json(const Report& report) {
+  Json rows = Json::array();
+  for (const StateSample& sample : report.timeline) {
+    rows.push_back({{"t", instant_text(sample.time)},
+                    {"function", sample.function},
+                    {"kind", sample.kind},
+                    {"entries", sample.entries},
+                    {"bytes", sample.bytes}});
+  }
+  return rows;
+}
+
+Json flows_json(const std::optional<FlowCounts>& flows) {
+  if (!flows) return nullptr;
+  return {{"all", flows->all},         {"whole", flows->whole},
+          {"cut", flows->cut},         {"unanswered", flows->unanswered},
+          {"wanted", flows->wanted},   {"refused", flows->refused},
+          {"unknown", flows->unknown}, {"packets_without_flow", flows->packets_without}};
+}
+
+Json predicate_json(const std::optional<Predicate>& predicate) {
+  if (!predicate) return nullptr;
+  return {{"flows", predicate->flows},
+          {"of", predicate->of},
+          {"share", share_json(predicate->flows, predicate->of)}};
+}
+
+Json effects_json(const Report& report) {
+  Json rows = Json::array();
+  for (const EffectRow& row : report.effects) {
+    rows.push_back({{"function", row.function},
+                    {"direction", row.direction},
+                    {"field", info(row.field).name},
+                    {"class", std::string(1, letter_of(row.field))},
+                    {"packets", row.packets},
+                    {"bytes", row.bytes},
+                    {"flows", or_null(row.flows)}});
+  }
+  return rows;
+}
+
+Json falls_json(const Report& report) {
+  Json rows = Json::array();
+  for (const FlowFall& fall : report.falls) {
+    if (rows.size() == kMaxFalls) break;
+    rows.push_back({{"flow", fall.flow},
+                    {"name", fall.name},
+                    {"step", fall.step},
+                    {"packet", fall.packet},
+                    {"function", fall.function.empty() ? Json() : Json(fall.function)},
+                    {"why", fall.why}});
+  }
+  return rows;
+}
+
+Json transparency_json(const Report& report) {
+  // Without the endpoints' side of it (P2, P3) there is no step of the staircase to state.
+  const Json staircase = {{"wire_exact", nullptr},
+                          {"endpoint_exact", nullptr},
+                          {"stream_exact", nullptr},
+                          {"completes", nullptr}};
+  // Without flows nobody looked for falls: an empty list would say that there were none.
+  const bool compared = report.p0.has_value() || report.p1.has_value();
+  const std::size_t listed = std::min(report.falls.size(), kMaxFalls);
+  return {{"flows", report.flows ? Json(report.flows->wanted) : Json()},
+          {"staircase", staircase},
+          {"predicates",
+           {{"note", "taken alone; T0..T3 need P2 and P3"},
+            {"P0", predicate_json(report.p0)},
+            {"P1", predicate_json(report.p1)}}},
+          {"falls", compared ? falls_json(report) : Json()},
+          {"falls_omitted", compared ? Json(report.falls.size() - listed) : Json()},
+          {"fate_sharing_exposure", nullptr},
+          {"effects", effects_json(report)},
+          {"exposure",
+           {{"payload_bytes_forwarded", or_null(report.payload_bytes_forwarded)},
+            {"payload_bytes_read", or_null(report.payload_bytes_read)},
+            {"opaque_bytes", nullptr}}}};
+}
+
+Json facets_json(const Facets& facets) {
+  if (facets.layer.empty()) return nullptr;
+  return {{"layer", facets.layer},        {"explicitness", facets.explicitness},
+          {"hops", facets.hops},          {"placement", facets.placement},
+          {"purpose", facets.purpose},    {"work", facets.work},
+          {"state", facets.state},        {"recovery", facets.recovery},
+          {"catalogue", facets.catalogue}};
+}
+
+// What the functions declare of themselves. Whether end hosts consent, are told, or can go around
+// it (RFC 3238, 3897) is nothing that a declaration settles.
+Json awareness_json(const Report& report, Registry registry) {
+  Json rows = Json::array();
+  for (const std::string& name : report.chain) {
+    const FunctionType* type = find_function(name, registry);
+    rows.push_back({{"function", name},
+                    {"rfc3234", type ? facets_json(type->spec.facets) : Json()},
+                    {"reads", type ? Json(name_of(type->spec.reads)) : Json()},
+                    {"injects", type ? Json(type->spec.injects) : Json()},
+                    {"consent", nullptr},
+                    {"notified", nullptr},
+                    {"bypassable", nullptr}});
+  }
+  return rows;
+}
+
+Json findings_json(const Report& report) {
+  Json rows = Json::array();
+  for (const FindingRow& row : report.findings) {
+    rows.push_back({{"function", row.function}, {"what", row.what}, {"count", row.count}});
+  }
+  return rows;
+}
+
+}  // namespace
+
+Json to_json(const Report& report, Registry registry) {
+  Json state = Json::array();
+  for (const StateRow& row : report.state) state.push_back(state_json(row));
+  return {{"schema", "glassbox.report/1"},
+          {"command", report.command},
+          {"configuration", report.configuration},
+          {"workload", workload_json(report)},
+          {"chain", report.chain},
+          {"conservation", conservation_json(report)},
+          {"flows", flows_json(report.flows)},
+          {"drops", drops_json(report)},
+          {"state", std::move(state)},
+          {"state_timeline", timeline_json(report)},
+          {"transparency", transparency_json(report)},
+          {"forgetting", nullptr},
+          {"findings", findings_json(report)},
+          {"awareness", awareness_json(report, registry)},
+          {"claims",
+           {{"checked", report.claims_checked},
+            {"lies", report.claims_checked ? Json(report.lies) : Json()}}},
+          {"environment", {{"glassbox", GLASSBOX_VERSION}, {"dpdk", rte_version()}}}};
+}
+
+std::string to_json_text(const Report& report, Registry registry) {
+  // File names are bytes, and JSON is UTF-8: what is none is replaced rather than refused.
+  return to_json(report, registry).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace glassbox
