@@ -188,7 +188,13 @@ Eal::Eal(std::vector<std::string> arguments) : arguments_(std::move(arguments)) 
   start(pointers_);
 }
 
-Eal::~Eal() { rte_eal_cleanup(); }
+Eal::~Eal() {
+  // EAL leaves the directory of its run behind. With a file prefix for each run they would pile up.
+  const std::filesystem::path directory = rte_eal_get_runtime_dir();
+  rte_eal_cleanup();
+  std::error_code error;
+  if (directory.filename() == own_prefix()) std::filesystem::remove_all(directory, error);
+}
 
 Eal Eal::for_replay(unsigned megabytes) {
   // EAL nails the thread to its CPU, which suits polling. Replays that run side by side would all
