@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <sstream>
 
 #include "control/report/figures.h"
@@ -28,6 +27,22 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+// One space for each run of them.
+std::string squeezed(const std::string& text) {
+  std::string result;
+  for (const char each : text) {
+    if (each != ' ' || result.empty() || result.back() != ' ') result += each;
+  }
+  return result;
+}
+
+std::string without_colour(std::string text) {
+  for (std::size_t at; (at = text.find("\x1b[")) != std::string::npos;) {
+    text.erase(at, text.find('m', at) + 1 - at);
+  }
+  return text;
+}
+
 TEST(Summary, BeginsWithTheVerdict) {
   EXPECT_THAT(summary(sample_report(), {}), StartsWith("glassbox replay: balanced, every packet"));
   Report report = sample_report();
@@ -46,9 +61,8 @@ TEST(Summary, SaysWhatAPersonWantsToKnow) {
   EXPECT_THAT(text, HasSubstr("nat44 inside"));
   EXPECT_THAT(text, HasSubstr("ip.src F 1,500, tcp.srcport F 1,200"));
   EXPECT_THAT(text, HasSubstr("bad-bot"));
-  EXPECT_TRUE(
-      std::regex_search(text, std::regex("nat44\\.mapping +hard +30 +80 +96 +7\\.5 KiB +1\n")));
-  EXPECT_TRUE(std::regex_search(text, std::regex("inside +1,600 +1,500 +100 ")));
+  EXPECT_THAT(squeezed(text), HasSubstr("nat44.mapping hard 30 80 96 7.5 KiB 1\n"));
+  EXPECT_THAT(squeezed(text), HasSubstr("inside 1,600 1,500 100 "));
 }
 
 TEST(Summary, LeavesOutWhatWasNotMeasured) {
@@ -80,7 +94,7 @@ TEST(Summary, ColourSaysNothingThatWordsDoNot) {
   const std::string plain = summary(sample_report(), {.color = false});
   const std::string colored = summary(sample_report(), {.color = true});
   EXPECT_NE(plain, colored);
-  EXPECT_EQ(plain, std::regex_replace(colored, std::regex("\x1b\\[[0-9;]*m"), ""));
+  EXPECT_EQ(plain, without_colour(colored));
   EXPECT_EQ(plain.find('\x1b'), std::string::npos);
 }
 
