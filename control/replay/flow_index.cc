@@ -232,11 +232,11 @@ void FlowIndex::decide_sides() {
   using Rule = SideChoice::Rule;
   switch (sides_.rule) {
     case Rule::kFile:
-      sides_in_words_ = "as listed in " + sides_.file;
+      sides_in_words_ = "the list " + sides_.file;
       read_side_file();
       return;
     case Rule::kMac: {
-      sides_in_words_ = "inside: frames from the MAC addresses given";
+      sides_in_words_ = "the inside's MAC addresses";
       const auto& macs = sides_.inside_macs;
       for (std::size_t i = 0; i < notes_.size(); ++i) {
         const bool inside = std::find(macs.begin(), macs.end(), source_macs_[i]) != macs.end();
@@ -245,10 +245,10 @@ void FlowIndex::decide_sides() {
       break;
     }
     case Rule::kNetworks:
-      sides_in_words_ = "inside: packets from inside_networks";
+      sides_in_words_ = "inside_networks";
       break;
     case Rule::kInitiator:
-      sides_in_words_ = "inside: the initiator of each flow";
+      sides_in_words_ = "initiator (inside)";
       for (PacketNote& note : notes_) {
         note.side = note.from_initiator ? Side::kInside : Side::kOutside;
       }
