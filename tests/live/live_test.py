@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Real programs through `glassbox run`: live_test.py GLASSBOX
 
-ping, curl against nginx, dig against dnsmasq and iperf3 between two network namespaces, with the box
-in a third, as a wire, as a filter and as a NAT. Each run ends by SIGTERM and must leave a report
+ping, curl against nginx, dig against dnsmasq and iperf3 between two network namespaces, with the
+box in a third, as a wire, as a filter and as a NAT. Each run ends by SIGTERM and must leave a report
 that balances and says what was done. Exit status 77, aloud, where namespaces cannot be made.
 """
 
@@ -162,7 +162,8 @@ def nat_hides_the_client(network, program):
 
 def wire_between_taps(network, program):
     with Box(network, program, "tap", ports=TAPS) as box:
-        for role, tap, address in (("client", "gbtap0", TAP_CLIENT), ("server", "gbtap1", TAP_SERVER)):
+        ends = (("client", "gbtap0", TAP_CLIENT), ("server", "gbtap1", TAP_SERVER))
+        for role, tap, address in ends:
             network.on("box", "ip", "link", "set", tap, "netns", network.spaces[role])
             network.on(role, "ip", "addr", "add", f"{address}/24", "dev", tap)
             network.on(role, "ip", "link", "set", tap, "up")
@@ -197,6 +198,8 @@ RUNS = (
 def main():
     program = str(pathlib.Path(sys.argv[1]).resolve())
     wanted = sys.argv[2:]
+    # A test runner's time limit must leave no namespace behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with tempfile.TemporaryDirectory(prefix="glassbox-live-") as directory:
         try:
             with Network(directory) as network:

@@ -5,8 +5,8 @@
     eth0 192.168.7.2  ===  in  ...  out  ===  eth0 203.0.113.2
          fd00:7::2                                 fd00:7::3
 
-The box is a wire to the hosts: it answers no ARP, so both reach the other's addresses on their link,
-and the server finds the NAT's pool address at the client's MAC address.
+The box is a wire to the hosts: it answers no ARP, so both reach the other's addresses on their
+link, and the server finds the NAT's pool address at the client's MAC address.
 """
 
 import hashlib
