@@ -23,8 +23,10 @@ class Census {
   Census() = default;
   explicit Census(std::uint64_t bytes_per_entry) : bytes_per_entry_(bytes_per_entry) {}
 
-  void created(Instant now) {
-    accrue(now);
+  // `begin` may lie before the last operation, too: what follows from a late expiry begins late.
+  void created(Instant begin) {
+    accrue(begin);
+    if (begin < last_) byte_seconds_ += seconds(last_ - begin) * static_cast<double>(bytes_per_entry_);
     ++entries_;
     ++created_;
     if (entries_ > peak_entries_) peak_entries_ = entries_;
@@ -46,6 +48,7 @@ class Census {
   // Entries of varying size (held packets, stream state): bytes beside bytes_per_entry.
   void grew(std::int64_t bytes, Instant now) {
     accrue(now);
+    if (now < last_) byte_seconds_ += seconds(last_ - now) * static_cast<double>(bytes);
     extra_bytes_ = static_cast<std::uint64_t>(static_cast<std::int64_t>(extra_bytes_) + bytes);
     if (this->bytes() > peak_bytes_) peak_bytes_ = this->bytes();
   }

@@ -48,6 +48,18 @@ TEST(Census, LateExpiryTakesBackTheSecondsNotLived) {
   EXPECT_EQ(census.ended_total(Ending::kExpired), 2u);
 }
 
+// What a late expiry leaves behind (a port held down) begins at that expiry, and may be over by now.
+TEST(Census, LateBeginCountsTheSecondsLived) {
+  Census census(10);
+  census.accrue(at(0));
+  census.accrue(at(1000));
+  census.created(at(300));
+  EXPECT_DOUBLE_EQ(census.byte_seconds(), 10 * 700.0);
+  census.ended(Ending::kExpired, at(420));
+  EXPECT_DOUBLE_EQ(census.byte_seconds(), 10 * 120.0);
+  EXPECT_TRUE(census.identity_holds());
+}
+
 TEST(Census, EntriesOfVaryingSizeCount) {
   Census census(0);
   census.created(at(0));

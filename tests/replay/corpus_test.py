@@ -49,22 +49,17 @@ def replay(glassbox, config, capture, folder):
     folder.mkdir()
     run(glassbox, "replay", config, capture, "--presented", folder / "i.pcapng",
         "--out", folder / "o.pcapng", "--packets", folder / "p.jsonl",
-        "--report", folder / "r", "--sides", sides_for(capture), "--quiet")
+        "--report", folder / "r", "--quiet")
     report = json.loads((folder / "r" / "report.json").read_text())
     if report["conservation"]["balanced"] is not True:
         raise Failed(f"not balanced: {report['conservation']}")
     return folder
 
 
-def sides_for(capture):
-    return "networks" if capture.parent.name == "configs" else "initiator"
-
-
 def check_wire(glassbox, capture, folder):
     config = ROOT / "configs" / "wire.yaml"
     folder.mkdir()
-    run(glassbox, "replay", config, capture, "--out", folder / "o.pcapng", "--quiet",
-        "--sides", "initiator")
+    run(glassbox, "replay", config, capture, "--out", folder / "o.pcapng", "--quiet")
     run(sys.executable, REFEREE / "check_identical.py", capture, folder / "o.pcapng", "--clamped-time")
 
 
