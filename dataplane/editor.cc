@@ -89,20 +89,11 @@ AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, 
   return rewrite;
 }
 
-void AddressRewrite::apply(Packet& packet, Ledger& ledger) const {
-  if (!changes()) return;
-  auto* data = rte_pktmbuf_mtod(packet.mbuf, std::uint8_t*);
-  auto* ip = reinterpret_cast<rte_ipv4_hdr*>(data + packet.l3);
-  const bool source = end == End::kSource;
-  (source ? ip->src_addr : ip->dst_addr) = address;
-  ip->hdr_checksum = ChecksumDelta(ip_delta).apply_to(ip->hdr_checksum);
-  std::uint8_t* transport = data + packet.l4;
+void AddressRewrite::apply_without_udp(Packet& packet, Ledger& ledger) const {
+  std::uint8_t* transport = rte_pktmbuf_mtod_offset(packet.mbuf, std::uint8_t*, packet.l4);
   const ChecksumDelta delta(transport_delta);
-  if (packet.has(kUdp)) {
-    store(transport + (source ? 0 : 2), port);
-    update_udp(transport + kUdpChecksum, delta);
-  } else if (packet.has(kTcp)) {
-    store(transport + (source ? 0 : 2), port);
+  if (packet.has(kTcp)) {
+    store(transport + 2 * static_cast<std::uint32_t>(end), port);
     update(transport + kTcpChecksum, delta);
   } else if (packet.has(kQuery)) {
     store(transport + kIcmpIdent, port);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <rte_ip.h>
+#include <rte_udp.h>
 
 #include <span>
 
@@ -44,8 +45,25 @@ struct AddressRewrite {
   bool changes() const { return (flags & (kChangesAddress | kChangesPort)) != 0; }
   // The packet has kIpv4 and one of kTcp, kUdp, kIcmp|kQuery, or is a later fragment.
   void apply(Packet& packet, Ledger& ledger) const;
+
+ private:
+  void apply_without_udp(Packet& packet, Ledger& ledger) const;
 };
 static_assert(sizeof(AddressRewrite) == 16);
+
+inline void AddressRewrite::apply(Packet& packet, Ledger& ledger) const {
+  if (!changes()) return;
+  auto* data = rte_pktmbuf_mtod(packet.mbuf, std::uint8_t*);
+  auto* ip = reinterpret_cast<rte_ipv4_hdr*>(data + packet.l3);
+  const auto which = static_cast<std::uint32_t>(end);
+  std::memcpy(reinterpret_cast<std::uint8_t*>(&ip->src_addr) + 4 * which, &address, 4);
+  ip->hdr_checksum = ChecksumDelta(ip_delta).apply_to(ip->hdr_checksum);
+  if (!packet.has(kUdp)) return apply_without_udp(packet, ledger);
+  auto* udp = reinterpret_cast<rte_udp_hdr*>(data + packet.l4);
+  std::memcpy(reinterpret_cast<std::uint8_t*>(udp) + 2 * which, &port, 2);
+  udp->dgram_cksum = udp_checksum_after(udp->dgram_cksum, ChecksumDelta(transport_delta));
+  ledger.edited(effect, packet);
+}
 
 class Editor {
  public:

@@ -34,15 +34,24 @@ class KeyIndex {
       : buckets_(static_cast<std::uint32_t>(keys / kMeanLoad + 2)),
         memory_(buckets_ * sizeof(Bucket)) {}
 
-  void prefetch(std::uint64_t hash) const { _mm_prefetch(at(first_of(hash)), _MM_HINT_T0); }
+  // The part of a lookup that runs ahead of it, by value: a loop over keys keeps it in registers.
+  struct View {
+    const Bucket* buckets;
+    std::uint32_t count;
 
-  // The first reference with the hash's tag in its first bucket: most often the right one. Cheap;
-  // for prefetching what it points at. kNoRef: not in the first bucket.
-  KeyRef candidate(std::uint64_t hash) const {
-    const Bucket& bucket = *at(first_of(hash));
-    const std::uint32_t hits = matches(bucket, tag_of(hash));
-    return hits == 0 ? kNoRef : bucket.refs[static_cast<std::uint32_t>(__builtin_ctz(hits)) / 2];
-  }
+    const Bucket* first(std::uint64_t hash) const {
+      return buckets + reduce(static_cast<std::uint32_t>(hash), count);
+    }
+    void prefetch(std::uint64_t hash) const { _mm_prefetch(first(hash), _MM_HINT_T0); }
+    // The first reference with the hash's tag in its first bucket: most often the right one. Cheap;
+    // for prefetching what it points at. kNoRef: not in the first bucket.
+    KeyRef candidate(std::uint64_t hash) const {
+      const Bucket& bucket = *first(hash);
+      const std::uint32_t hits = matches(bucket, tag_of(hash));
+      return hits == 0 ? kNoRef : bucket.refs[static_cast<std::uint32_t>(__builtin_ctz(hits)) / 2];
+    }
+  };
+  View view() const { return {at(0), buckets_}; }
   bool overflowed(std::uint64_t hash) const { return at(first_of(hash))->overflow != 0; }
 
   // The reference for which same(ref) holds; kNoRef without one.
@@ -69,14 +78,14 @@ class KeyIndex {
   Bucket* at(std::uint32_t bucket) const {
     return reinterpret_cast<Bucket*>(memory_.data()) + bucket;
   }
-  std::uint32_t reduce(std::uint32_t bits) const {
-    return static_cast<std::uint32_t>((std::uint64_t{bits} * buckets_) >> 32);
+  static std::uint32_t reduce(std::uint32_t bits, std::uint32_t buckets) {
+    return static_cast<std::uint32_t>((std::uint64_t{bits} * buckets) >> 32);
   }
   std::uint32_t first_of(std::uint64_t hash) const {
-    return reduce(static_cast<std::uint32_t>(hash));
+    return reduce(static_cast<std::uint32_t>(hash), buckets_);
   }
   std::uint32_t second_of(std::uint64_t hash) const {
-    return reduce(static_cast<std::uint32_t>(hash >> 32));
+    return reduce(static_cast<std::uint32_t>(hash >> 32), buckets_);
   }
   static std::uint16_t tag_of(std::uint64_t hash) {
     const auto tag = static_cast<std::uint16_t>(hash ^ (hash >> 37));

@@ -127,6 +127,11 @@ class PacketBatch {
   // At most kMaxBatch.
   void append(Packet& packet) { list_[count_++] = &packet; }
   void clear() { count_ = 0; }
+  // The first `count` of `packets`, which lie side by side.
+  void assign(Packet* packets, std::uint16_t count) {
+    for (std::uint16_t i = 0; i < count; ++i) list_[i] = packets + i;
+    count_ = count;
+  }
 
   // Keeps the packets that still travel and calls leave(packet) for the others.
   template <typename Leave>

@@ -459,64 +459,15 @@ void parse_ethernet(Packet& packet, const Cursor& frame) {
   }
 }
 
-// The common case in one straight line: untagged Ethernet, IPv4 without options, not a fragment, a
-// whole UDP or TCP header in the first segment. False: take the careful path.
-bool parse_common(Packet& packet, const Cursor& frame) {
-  constexpr std::uint32_t l3 = RTE_ETHER_HDR_LEN;
-  constexpr std::uint32_t l4 = l3 + sizeof(rte_ipv4_hdr);
-  if (frame.contiguous < l4 + sizeof(rte_tcp_hdr)) return false;
-  if (load<std::uint16_t>(frame.data + 12) != kEtherTypeIpv4 || frame.data[l3] != 0x45) return false;
-  const auto* ip = frame.at<rte_ipv4_hdr>(l3);
-  const std::uint32_t total = rte_be_to_cpu_16(ip->total_length);
-  const bool fragment =
-      (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0;
-  if (fragment || total > frame.length - l3) return false;
-  std::uint32_t payload;
-  if (ip->next_proto_id == IPPROTO_UDP) {
-    const std::uint32_t length = rte_be_to_cpu_16(frame.at<rte_udp_hdr>(l4)->dgram_len);
-    if (length < sizeof(rte_udp_hdr) || sizeof(rte_ipv4_hdr) + length > total) return false;
-    payload = l4 + sizeof(rte_udp_hdr);
-    packet.flags = kIpv4 | kUdp | kKeyed;
-  } else if (ip->next_proto_id == IPPROTO_TCP) {
-    const auto* tcp = frame.at<rte_tcp_hdr>(l4);
-    const std::uint32_t header = (tcp->data_off >> 4) * 4u;
-    payload = l4 + header;
-    if (header < sizeof(rte_tcp_hdr) || sizeof(rte_ipv4_hdr) + header > total ||
-        payload > frame.contiguous) {
-      return false;
-    }
-    packet.tcp_flags = tcp->tcp_flags;
-    packet.flags = kIpv4 | kTcp | kKeyed;
-  } else {
-    return false;
-  }
-  packet.l3 = l3;
-  packet.l4 = l4;
-  packet.payload = static_cast<std::uint16_t>(payload);
-  packet.protocol = ip->next_proto_id;
-  packet.ip_end = l3 + total;
-  packet.key4.source = ip->src_addr;
-  packet.key4.destination = ip->dst_addr;
-  packet.key4.source_port = load<std::uint16_t>(frame.data + l4);
-  packet.key4.destination_port = load<std::uint16_t>(frame.data + l4 + 2);
-  packet.key4.protocol = ip->next_proto_id;
-  packet.key4.side = static_cast<std::uint8_t>(packet.ingress);
-  packet.key4.zone = 0;
-  return true;
-}
-
 }  // namespace
 
-void parse(Packet& packet, LinkType link, std::uint32_t missing) {
+void parse_carefully(Packet& packet, LinkType link, std::uint32_t missing) {
   const Cursor frame{rte_pktmbuf_mtod(packet.mbuf, const std::uint8_t*), packet.mbuf->data_len,
                      packet.mbuf->pkt_len, missing};
-  packet.flags = 0;
-  packet.anomaly = Anomaly::kNone;
-  packet.tcp_flags = 0;
-  if (link == LinkType::kEthernet && missing == 0 && parse_common(packet, frame)) return;
   packet.l3 = packet.l4 = packet.payload = packet.ip_end = 0;
   packet.protocol = 0;
-  if (missing != 0) packet.flags |= kTruncated;
+  packet.tcp_flags = 0;
+  packet.flags = missing != 0 ? kTruncated : 0;
   if (link == LinkType::kRawIp) {
     parse_raw_ip(packet, frame);
   } else {

@@ -97,18 +97,38 @@ class SessionTable {
                SlotOwner& owner);
 
   // --- the fast path, in stages ---------------------------------------------------------------
+  // What a lookup by FlowKey4 needs, by value: a loop over packets keeps it in registers.
+  struct Lookup4 {
+    KeyHasher hasher;
+    KeyIndex::View index;
+    std::byte* records;
+    std::uint32_t stride;
+    std::uint32_t direction_stride;
+    std::uint32_t key_offset;
+
+    std::uint64_t hash(const FlowKey4& key) const { return hasher(key); }
+    void prefetch_bucket(std::uint64_t hash) const { index.prefetch(hash); }
+    // The record that the key most likely has, prefetched; nullptr: certainly none in the first
+    // bucket.
+    FlowSide* candidate(std::uint64_t hash) const {
+      const KeyRef ref = index.candidate(hash);
+      if (ref == kNoRef) return nullptr;
+      auto* side = reinterpret_cast<FlowSide*>(records + std::size_t{ref >> 1} * stride +
+                                               (ref & 1) * direction_stride);
+      _mm_prefetch(side, _MM_HINT_T0);
+      return side;
+    }
+  };
+  Lookup4 lookup4() const {
+    return {hasher_,      four_.index.view(),     four_.records.data(),
+            four_.stride, four_.direction_stride, four_.key_offset};
+  }
+  static const FlowKey4& key4_at(const FlowSide* side, std::uint32_t key_offset) {
+    return *reinterpret_cast<const FlowKey4*>(reinterpret_cast<const std::byte*>(side) +
+                                              key_offset);
+  }
   std::uint64_t hash(const FlowKey4& key) const { return hasher_(key); }
   std::uint64_t hash(const FlowKey6& key) const { return hasher_(key); }
-  void prefetch_index4(std::uint64_t hash) const { four_.index.prefetch(hash); }
-  // The record that the key most likely has, prefetched; nullptr: certainly none in the first place.
-  FlowSide* prefetch_candidate4(std::uint64_t hash) const {
-    const KeyRef ref = four_.index.candidate(hash);
-    if (ref == kNoRef) return nullptr;
-    FlowSide* side = four_.side(ref);
-    _mm_prefetch(side, _MM_HINT_T0);
-    return side;
-  }
-  const FlowKey4& key4(const FlowSide* side) const { return *four_.key<FlowKey4>(side); }
   FlowSide* find(const FlowKey4& key, std::uint64_t hash) const;
   FlowSide* find(const FlowKey6& key, std::uint64_t hash) const;
   // By what a packet carries; finds expired sessions too: ask fresh().
@@ -167,8 +187,12 @@ class SessionTable {
   // A function's part of the record; T must fit what it declared.
   template <typename T>
   T& direction_slot(FlowSide& side, FunctionId function) const {
-    return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(&side) +
-                                 layout_.slot(function).direction_offset);
+    return slot_at<T>(side, layout_.slot(function).direction_offset);
+  }
+  // The same for a loop over packets, which asks the layout for the offset once.
+  template <typename T>
+  static T& slot_at(FlowSide& side, std::uint16_t direction_offset) {
+    return *reinterpret_cast<T*>(reinterpret_cast<std::byte*>(&side) + direction_offset);
   }
   template <typename T>
   T& shared_slot(SessionId session, FunctionId function) const {

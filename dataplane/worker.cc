@@ -14,7 +14,7 @@ namespace {
 // Entries that the wheel may ask in one turn: enough to keep up with any rate of new sessions that a
 // batch of 64 packets can bring, and small against the batch itself.
 constexpr std::uint32_t kExpiryBudget = 128;
-constexpr std::size_t kOutgoingReserve = 4096;
+constexpr std::size_t kEntrantReserve = 4096;
 
 constexpr bool is_pure_syn(std::uint8_t flags) {
   return (flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG)) == RTE_TCP_SYN_FLAG;
@@ -79,8 +79,7 @@ Worker::Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, cons
                                                options.fragment_lifetime);
   if (options.check_claims) checker_ = std::make_unique<ClaimChecker>(link_);
   observe(nullptr);
-  for (auto& out : outgoing_) out.reserve(kOutgoingReserve);
-  entrants_.reserve(kOutgoingReserve);
+  entrants_.reserve(kEntrantReserve);
   ended_.reserve(kMaxBatch);
   for (std::size_t i = 0; i < chain_.size(); ++i) {
     Context context(*this, static_cast<FunctionId>(i), now_);
@@ -129,46 +128,70 @@ void Worker::receive(Side side, Instant now) {
   ports_[index_of(side)]->receive(burst_);
   if (burst_.count == 0) return;
   ledger_.balance(side).received += burst_.count;
-  parse_burst(side, burst_, now);
+  const bool plain = !burst_.stamped && !options_.complete_checksums && observer_ == nullptr;
+  if (plain) {
+    parse_burst<true>(side, now);
+  } else {
+    parse_burst<false>(side, now);
+  }
   if (sessions_->layout().empty()) {
-    batch_.clear();
-    for (std::uint16_t i = 0; i < burst_.count; ++i) batch_.append(packets_[i]);
+    batch_.assign(packets_.data(), burst_.count);
     run_batch(side);
   } else {
     look_up(burst_.count, side);
   }
 }
 
-void Worker::parse_burst(Side side, const Burst& burst, Instant now) {
-  constexpr std::uint16_t kAhead = 4;
-  for (std::uint16_t i = 0; i < std::min(kAhead, burst.count); ++i) {
-    rte_prefetch0(rte_pktmbuf_mtod(burst.mbufs[i], void*));
+// Parses, hashes and fetches, in one pass: the bucket of a packet's key is on its way from memory
+// while the next packets are parsed, and the record it names while those after them are.
+// kPlain: the packets all come now, are whole, and nobody watches.
+template <bool kPlain>
+void Worker::parse_burst(Side side, Instant now) {
+  constexpr std::uint16_t kDataAhead = 4;
+  constexpr std::uint16_t kRecordsBehind = 16;
+  const std::uint16_t count = burst_.count;
+  const bool keyed = !sessions_->layout().empty();
+  const SessionTable::Lookup4 lookup = sessions_->lookup4();
+  for (std::uint16_t i = 0; i < std::min(kDataAhead, count); ++i) {
+    rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i], void*));
   }
-  for (std::uint16_t i = 0; i < burst.count; ++i) {
-    if (i + kAhead < burst.count) {
-      rte_prefetch0(rte_pktmbuf_mtod(burst.mbufs[i + kAhead], void*));
+  for (std::uint16_t i = 0; i < count; ++i) {
+    if (i + kDataAhead < count) {
+      rte_prefetch0(rte_pktmbuf_mtod(burst_.mbufs[i + kDataAhead], void*));
     }
     Packet& packet = packets_[i];
-    packet.mbuf = burst.mbufs[i];
+    packet.mbuf = burst_.mbufs[i];
     packet.flow = nullptr;
-    packet.time = burst.stamped ? burst.times[i] : now;
-    packet.id = next_id_++;
-    packet.cause = packet.id;
+    packet.time = !kPlain && burst_.stamped ? burst_.times[i] : now;
+    packet.id = packet.cause = next_id_ + i;
     packet.ingress = side;
     packet.egress = opposite(side);
     packet.fate = Fate::kForward;
     packet.origin = Origin::kReceived;
     packet.turned = false;
-    const std::uint32_t missing = burst.stamped ? burst.missing[i] : 0;
+    const std::uint32_t missing = !kPlain && burst_.stamped ? burst_.missing[i] : 0;
     parse(packet, link_, missing);
-    if (missing != 0) [[unlikely]] ++ledger_.balance(side).truncated;
-    if (options_.complete_checksums) complete_checksum(packet);
-    if (observer_ != nullptr) [[unlikely]] observer_->received(packet);
-    if (packet.has_all(kIpv4 | kKeyed)) {
-      hashes_[i] = sessions_->hash(packet.key4);
-      sessions_->prefetch_index4(hashes_[i]);
+    if constexpr (!kPlain) note_arrival(packet, missing);
+    if (!keyed) continue;
+    // A packet without a key has the one of the last that was here: fetched in vain, not looked at.
+    hashes_[i] = lookup.hash(packet.key4);
+    lookup.prefetch_bucket(hashes_[i]);
+    if (i >= kRecordsBehind) {
+      candidates_[i - kRecordsBehind] = lookup.candidate(hashes_[i - kRecordsBehind]);
     }
   }
+  if (keyed) {
+    for (std::uint16_t i = std::max(count, kRecordsBehind) - kRecordsBehind; i < count; ++i) {
+      candidates_[i] = lookup.candidate(hashes_[i]);
+    }
+  }
+  next_id_ += count;
+}
+
+void Worker::note_arrival(Packet& packet, std::uint32_t missing) {
+  if (missing != 0) ++ledger_.balance(packet.ingress).truncated;
+  if (options_.complete_checksums) complete_checksum(packet);
+  if (observer_ != nullptr) observer_->received(packet);
 }
 
 void Worker::complete_checksum(Packet& packet) {
@@ -179,24 +202,29 @@ void Worker::complete_checksum(Packet& packet) {
 
 // --- sessions ----------------------------------------------------------------------------------
 
-void Worker::look_up(std::uint16_t count, Side side) {
-  for (std::uint16_t i = 0; i < count; ++i) {
-    candidates_[i] = packets_[i].has_all(kIpv4 | kKeyed)
-                         ? sessions_->prefetch_candidate4(hashes_[i])
-                         : nullptr;
+// A packet of a session that certainly lives and lacks nothing. False: it takes the long way.
+inline bool Worker::join_established(Packet& packet, FlowSide* flow, std::uint32_t key_offset) {
+  constexpr std::uint16_t kAsked = kIpv4 | kKeyed | kRelated | kFragmented;
+  const bool plain = flow != nullptr && (packet.flags & kAsked) == (kIpv4 | kKeyed) &&
+                     !is_pure_syn(packet.tcp_flags);
+  if (!plain || !(SessionTable::key4_at(flow, key_offset) == packet.key4) ||
+      packet.time >= flow->fresh_until || flow->needs != 0) {
+    return false;
   }
+  join(packet, flow);
+  return true;
+}
+
+void Worker::look_up(std::uint16_t count, Side side) {
+  const std::uint32_t key_offset = sessions_->lookup4().key_offset;
+  std::uint16_t i = 0;
+  while (i < count && join_established(packets_[i], candidates_[i], key_offset)) ++i;
+  batch_.assign(packets_.data(), i);
+  std::uint32_t refreshed = i;
   table_changed_ = false;
-  batch_.clear();
-  std::uint32_t refreshed = 0;
-  for (std::uint16_t i = 0; i < count; ++i) {
+  for (; i < count; ++i) {
     Packet& packet = packets_[i];
-    FlowSide* flow = candidates_[i];
-    const bool plain = flow != nullptr && !table_changed_ &&
-                       (packet.flags & (kKeyed | kRelated | kFragmented)) == kKeyed &&
-                       !is_pure_syn(packet.tcp_flags);
-    if (plain && sessions_->key4(flow) == packet.key4 && packet.time < flow->fresh_until &&
-        flow->needs == 0) [[likely]] {
-      join(packet, flow);
+    if (!table_changed_ && join_established(packet, candidates_[i], key_offset)) {
       ++refreshed;
     } else {
       // What earlier packets of the batch do to the session must be seen by a SYN that reopens it.
@@ -217,12 +245,6 @@ void Worker::run_earlier() {
   batch_.clear();
   run_entrants();
   table_changed_ = true;
-}
-
-void Worker::join(Packet& packet, FlowSide* flow) {
-  SessionTable::touch(*flow, packet.time);
-  packet.flow = flow;
-  packet.egress = flow->egress;
 }
 
 void Worker::count_refreshed(std::uint32_t packets, Side side) {
@@ -325,14 +347,14 @@ void Worker::release_early_fragments(FragmentTable::Datagram datagram, const Pac
 void Worker::run_batch(Side side) {
   if (batch_.empty()) return;
   run_chain(batch_, side == Side::kInside ? 0 : static_cast<int>(chain_.size()) - 1, side);
+  forward(batch_, side);
 }
 
-// From `position` on, away from the side `from`, then out of the port.
+// From `position` on, away from the side `from`. Who is still in the batch then is to be sent.
 void Worker::run_chain(PacketBatch& batch, int position, Side from) {
   const int step = from == Side::kInside ? 1 : -1;
   const int end = from == Side::kInside ? static_cast<int>(chain_.size()) : -1;
   for (; position != end && !batch.empty(); position += step) call(position, batch);
-  for (Packet* packet : batch) send(*packet);
 }
 
 void Worker::call(int position, PacketBatch& batch) {
@@ -359,9 +381,19 @@ void Worker::leave(Packet& packet) {
   }
 }
 
+// What came in by `from` and got through, all of it received.
+void Worker::forward(PacketBatch& batch, Side from) {
+  const std::size_t side = index_of(opposite(from));
+  ledger_.balance(from).forwarded += batch.size();
+  outgoing_[side].push(batch);
+  if (observer_ == nullptr) [[likely]]
+    return;
+  for (const Packet* packet : batch) outgoing_packets_[side].push_back(*packet);
+}
+
 void Worker::send(Packet& packet) {
   const std::size_t side = index_of(packet.turned ? packet.ingress : opposite(packet.ingress));
-  outgoing_[side].push_back({packet.mbuf, packet.cause});
+  outgoing_[side].push(packet);
   switch (packet.origin) {
     case Origin::kReceived:
       ++ledger_.balance(packet.ingress).forwarded;
@@ -373,7 +405,7 @@ void Worker::send(Packet& packet) {
       ++ledger_.balance(static_cast<Side>(side)).split;
       break;
   }
-  if (observer_ != nullptr) [[unlikely]] outgoing_packets_[side].push_back(packet);
+  if (observer_ != nullptr) outgoing_packets_[side].push_back(packet);
 }
 
 // Released, injected and split packets, each in the order in which it was set going; they may set
@@ -384,37 +416,33 @@ void Worker::run_entrants() {
     PacketBatch batch;
     batch.append(entrant.packet);
     run_chain(batch, entrant.next, entrant.packet.ingress);
+    for (Packet* packet : batch) send(*packet);
     reorder_ = true;
   }
   entrants_.clear();
 }
 
 void Worker::flush(Side side) {
-  auto& outgoing = outgoing_[index_of(side)];
+  OutQueue& outgoing = outgoing_[index_of(side)];
   auto& observed = outgoing_packets_[index_of(side)];
-  if (outgoing.empty()) return;
   if (reorder_) {
-    // (cause, position): what a packet set free or made follows it. Sorting is stable.
-    std::stable_sort(outgoing.begin(), outgoing.end(),
-                     [](const Outgoing& a, const Outgoing& b) { return a.cause < b.cause; });
-    std::stable_sort(observed.begin(), observed.end(),
-                     [](const Packet& a, const Packet& b) { return a.cause < b.cause; });
+    outgoing.sort_by_cause();
+    std::ranges::stable_sort(observed, {}, &Packet::cause);
   }
   Balance& balance = ledger_.balance(side);
-  std::array<rte_mbuf*, kMaxBatch> mbufs;
   for (std::size_t done = 0; done < outgoing.size();) {
-    const auto count = static_cast<std::uint16_t>(
-        std::min<std::size_t>(kMaxBatch, outgoing.size() - done));
-    for (std::uint16_t i = 0; i < count; ++i) mbufs[i] = outgoing[done + i].mbuf;
+    rte_mbuf** mbufs = outgoing.mbufs() + done;
+    const auto count =
+        static_cast<std::uint16_t>(std::min<std::size_t>(kMaxBatch, outgoing.size() - done));
     if (observer_ != nullptr) [[unlikely]] {
       // Told before the port takes the mbufs, while their bytes can be read.
       for (std::uint16_t i = 0; i < count; ++i) observer_->transmitted(observed[done + i], side);
     }
-    const std::uint16_t sent = ports_[index_of(side)]->transmit(mbufs.data(), count);
+    const std::uint16_t sent = ports_[index_of(side)]->transmit(mbufs, count);
     balance.transmitted += sent;
     balance.unsent += count - sent;
     for (std::uint16_t i = sent; i < count; ++i) {
-      if (observer_ != nullptr) [[unlikely]] observer_->unsent(observed[done + i], side);
+      if (observer_ != nullptr) observer_->unsent(observed[done + i], side);
       rte_pktmbuf_free(mbufs[i]);
     }
     done += count;

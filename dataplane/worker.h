@@ -14,6 +14,7 @@
 #include "dataplane/claim_checker.h"
 #include "dataplane/fragment_table.h"
 #include "dataplane/network_function.h"
+#include "dataplane/out_queue.h"
 #include "dataplane/port.h"
 
 namespace glassbox {
@@ -82,18 +83,17 @@ class Worker final : public SlotOwner {
     Packet packet;
     int next;  // chain position it goes to; outside the chain: the port
   };
-  struct Outgoing {
-    rte_mbuf* mbuf;
-    std::uint64_t cause;
-  };
 
   void receive(Side side, Instant now);
   void expire_fragments();
-  void parse_burst(Side side, const Burst& burst, Instant now);
+  template <bool kPlain>
+  void parse_burst(Side side, Instant now);
+  void note_arrival(Packet& packet, std::uint32_t missing);
   void complete_checksum(Packet& packet);
   // Finds or opens the session of each packet and takes the batch through the chain.
   void look_up(std::uint16_t count, Side side);
   void run_earlier();
+  static bool join_established(Packet& packet, FlowSide* flow, std::uint32_t key_offset);
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
   FlowSide* find_live(Packet& packet);
@@ -102,13 +102,18 @@ class Worker final : public SlotOwner {
   bool resolve_later_fragment(Packet& packet);
   bool resolve_session(Packet& packet);
   void release_early_fragments(FragmentTable::Datagram datagram, const Packet& first);
-  void join(Packet& packet, FlowSide* flow);
+  static void join(Packet& packet, FlowSide* flow) {
+    SessionTable::touch(*flow, packet.time);
+    packet.flow = flow;
+    packet.egress = flow->egress;
+  }
   void count_refreshed(std::uint32_t packets, Side side);
 
   void run_batch(Side side);
   void run_chain(PacketBatch& batch, int position, Side from);
   void call(int position, PacketBatch& batch);
   void leave(Packet& packet);
+  void forward(PacketBatch& batch, Side from);
   void send(Packet& packet);
   void enter(const Packet& packet, int next) { entrants_.push_back({packet, next}); }
   void run_entrants();
@@ -154,7 +159,7 @@ class Worker final : public SlotOwner {
   bool batch_dirty_ = false;    // a packet of the batch has left
   PacketBatch batch_;
   std::vector<Entrant> entrants_;
-  std::array<std::vector<Outgoing>, kSides> outgoing_;
+  std::array<OutQueue, kSides> outgoing_;
   std::array<std::vector<Packet>, kSides> outgoing_packets_;  // while observed
   bool reorder_ = false;  // this turn something left out of its cause's order
   // What run_admission() found, per function.

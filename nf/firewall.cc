@@ -117,14 +117,13 @@ class Firewall final : public NetworkFunction {
   }
 
   void process(PacketBatch& batch, Context& context) override {
-    SessionTable& sessions = context.sessions();
-    const FunctionId self = context.self();
+    const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
     for (Packet* packet : batch) {
       if (packet->flow == nullptr || packet->has(kRelated)) [[unlikely]] {
         judge_without_connection(*packet, context);
         continue;
       }
-      const FirewallSlot slot = sessions.direction_slot<FirewallSlot>(*packet->flow, self);
+      const auto& slot = SessionTable::slot_at<const FirewallSlot>(*packet->flow, offset);
       if ((packet->tcp_flags & slot.watch) != 0) [[unlikely]]
         follow_tcp(*packet, slot, context);
     }

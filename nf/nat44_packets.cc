@@ -15,12 +15,13 @@ std::uint8_t direction_of(const Packet& packet) { return packet.flow->direction;
 
 void Nat44::process(PacketBatch& batch, Context& context) {
   Ledger& ledger = context.ledger();
+  const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
   for (Packet* packet : batch) {
     if (packet->flow == nullptr) [[unlikely]] {
       process_sessionless(*packet, context);
       continue;
     }
-    const auto& rewrite = context.direction_slot<AddressRewrite>(*packet->flow);
+    const auto& rewrite = SessionTable::slot_at<const AddressRewrite>(*packet->flow, offset);
     const bool plain = ((rewrite.flags & (kNatBound | kNatWatched)) == kNatBound) &
                        ((packet->flags & kRelated) == 0) &
                        ((packet->tcp_flags & kTcpTurningPoints) == 0);

@@ -9,7 +9,7 @@ namespace glassbox::perf {
 namespace {
 
 void Count(benchmark::State& state) { run_flows(state, "[count]"); }
-BENCHMARK(Count)->Arg(1 << 10)->Arg(1 << 16)->Arg(1 << 20);
+BENCHMARK(Count)->Apply(at_three_sizes);
 
 }  // namespace
 }  // namespace glassbox::perf

@@ -13,7 +13,7 @@ namespace glassbox::perf {
 namespace {
 
 void Firewall(benchmark::State& state) { run_flows(state, "[firewall]"); }
-BENCHMARK(Firewall)->Arg(1 << 10)->Arg(1 << 16)->Arg(1 << 20);
+BENCHMARK(Firewall)->Apply(at_three_sizes);
 
 // state.range(0) rules; every tuple matches one of them.
 void FirewallMatch(benchmark::State& state) {

@@ -1,184 +1,89 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "perf/support/flow_loop.h"
 
-#include <fmt/format.h>
 #include <rte_cycles.h>
-#include <rte_errno.h>
-#include <rte_ether.h>
-#include <rte_ip.h>
-#include <rte_udp.h>
+#include <time.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <vector>
+#include <sstream>
 
 #include "control/config.h"
-#include "tests/support/packets.h"
 
 namespace glassbox::perf {
 namespace {
 
-constexpr unsigned kMbufs = 8191;     // of a mempool: 2^n - 1
-constexpr std::uint32_t kFrame = 60;  // 64 on the wire, with its checksum
+constexpr std::uint32_t kRoom = 128;
 constexpr Instant kStart{std::chrono::seconds(1'000'000'000)};
-constexpr Nanos kTurn = std::chrono::microseconds(5);
+constexpr Nanos kTurn = std::chrono::microseconds(4);  // about what a turn takes
+constexpr Nanos kLongerThanAnyTimer = std::chrono::hours(24);
+constexpr std::uint32_t kWarmUpTurns = 4096;
 
-[[noreturn]] void fail(const std::string& text) {
-  std::fprintf(stderr, "bench: %s\n", text.c_str());
-  std::exit(1);
+Chain chain_from(const std::string& chain, std::uint32_t sessions) {
+  std::ostringstream text;
+  text << "dataplane: { sessions: " << sessions << " }\nchain: " << chain << "\n";
+  return build_chain(parse_config(text.str(), "bench"), ChainPart{.seed = 1});
 }
 
-// One direction of a flow, as its packets enter; a cache line each.
-struct alignas(64) Template {
-  std::array<std::uint8_t, 64> bytes;
-};
-
-struct Headers {
-  rte_ether_hdr ether;
-  rte_ipv4_hdr ip;
-  rte_udp_hdr udp;
-} __attribute__((packed, aligned(2)));
-
-Template first_packet(std::uint32_t flow) {
-  const std::string host =
-      fmt::format("10.{}.{}.{}:1000", flow >> 16 & 255, flow >> 8 & 255, flow & 255);
-  const test::Bytes frame = test::frame().udp(host, "198.51.100.1:53").filler(18);
-  Template made{};
-  std::copy_n(frame.begin(), kFrame, made.bytes.begin());
-  return made;
-}
-
-// Swapping the ends leaves every checksum right.
-Template answer_to(const rte_mbuf* mbuf) {
-  Template made{};
-  std::memcpy(made.bytes.data(), rte_pktmbuf_mtod(mbuf, const void*), kFrame);
-  auto* headers = reinterpret_cast<Headers*>(made.bytes.data());
-  const Headers before = *headers;
-  headers->ether.dst_addr = before.ether.src_addr;
-  headers->ether.src_addr = before.ether.dst_addr;
-  headers->ip.src_addr = before.ip.dst_addr;
-  headers->ip.dst_addr = before.ip.src_addr;
-  headers->udp.src_port = before.udp.dst_port;
-  headers->udp.dst_port = before.udp.src_port;
-  return made;
-}
-
-rte_mempool* make_pool() {
-  static int number = 0;
-  const std::string name = "bench" + std::to_string(number++);
-  rte_mempool* pool =
-      rte_pktmbuf_pool_create(name.c_str(), kMbufs, 256, 0, RTE_PKTMBUF_HEADROOM + 256, 0);
-  if (pool == nullptr) fail(std::string("no pool: ") + rte_strerror(rte_errno));
-  return pool;
+std::uint64_t cpu_nanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
 
-class LoopPort final : public Port {
- public:
-  LoopPort(rte_mempool* pool, std::uint64_t seed) : pool_(pool), random_(seed) {}
+// --- ports -------------------------------------------------------------------------------------
 
-  void receive(Burst& burst) override {
-    burst.count = 0;
-    burst.stamped = false;
-    if (one_by_one_) {
-      if (next_ == flows.size()) return;
-      write(burst, next_++);
-      return;
-    }
-    if (!running_) return;
-    for (std::uint16_t i = 0; i < kMaxBatch; ++i) write(burst, drawn_[i]);
-    draw();  // the next batch's, so that they are in the cache by then, as from a NIC
+FlowPorts::FlowPorts(std::uint32_t flows)
+    : pool_(MbufRing::kSize, kRoom),
+      flows_(flows),
+      inside_(Side::kInside, flows_, ring_, 0x9e3779b97f4a7c15),
+      outside_(Side::kOutside, flows_, ring_, 0xd1b54a32d192ed03) {
+  for (std::uint32_t i = 0; i < MbufRing::kSize; ++i) {
+    rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
+    ring_.put(&mbuf, 1);
   }
-
-  std::uint16_t transmit(rte_mbuf** mbufs, std::uint16_t count) override {
-    for (std::uint16_t i = 0; i < count; ++i) {
-      const auto* headers = rte_pktmbuf_mtod(mbufs[i], const Headers*);
-      wrong_ += mbufs[i]->pkt_len != kFrame || headers->ip.version_ihl != 0x45 ||
-                headers->ip.next_proto_id != IPPROTO_UDP;
-      if (answers_ != nullptr) answers_->flows.push_back(answer_to(mbufs[i]));
-    }
-    sent_ += count;
-    rte_pktmbuf_free_bulk(mbufs, count);
-    return count;
+  for (std::uint32_t i = 0; i < flows; ++i) {
+    const Ends ends = outward(i);
+    const Checksums sums = full_checksums(ends, i);
+    flows_[i] = {ends.source(), ends.source_port(), 0, sums, sums};
   }
+}
 
-  // Sends each flow once; what comes out of `far` becomes what it sends itself.
-  void introduce(LoopPort& far) {
-    one_by_one_ = true;
-    far.answers_ = &far;
-  }
-  void run() {
-    one_by_one_ = false;
-    running_ = true;
-    answers_ = nullptr;
-    sent_ = 0;
-    draw();
-  }
-  bool introduced_all() const { return next_ == flows.size(); }
-  std::uint64_t sent() const { return sent_; }
-  std::uint64_t wrong() const { return wrong_; }
+FlowPorts::~FlowPorts() {
+  for (std::uint32_t i = 0; i < ring_.held(); ++i) rte_pktmbuf_free(ring_.peek(i));
+}
 
-  std::vector<Template> flows;
+void FlowPorts::introduce(std::uint32_t first, std::uint32_t last) {
+  inside_.introduce(first, last);
+  outside_.silence();
+  outside_.learn(true);
+}
 
- private:
-  void write(Burst& burst, std::size_t flow) {
-    rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_);
-    if (mbuf == nullptr) fail("mbufs have leaked");
-    rte_memcpy(rte_pktmbuf_append(mbuf, kFrame), flows[flow].bytes.data(), kFrame);
-    burst.mbufs[burst.count++] = mbuf;
-  }
-  void draw() {
-    for (std::uint32_t& flow : drawn_) {
-      random_ ^= random_ << 13;
-      random_ ^= random_ >> 7;
-      random_ ^= random_ << 17;
-      flow = static_cast<std::uint32_t>((random_ >> 32) * flows.size() >> 32);
-      rte_prefetch0(&flows[flow]);
-    }
-  }
+void FlowPorts::run(std::uint32_t flows) {
+  outside_.learn(false);
+  inside_.run(flows);
+  outside_.run(flows);
+}
 
-  rte_mempool* pool_;
-  std::uint64_t random_;
-  std::array<std::uint32_t, kMaxBatch> drawn_{};
-  LoopPort* answers_ = nullptr;
-  std::size_t next_ = 0;
-  bool one_by_one_ = false;
-  bool running_ = false;
-  std::uint64_t sent_ = 0;
-  std::uint64_t wrong_ = 0;
-};
+void FlowPorts::silence() {
+  inside_.silence();
+  outside_.silence();
+}
 
-FlowLoop::FlowLoop(const std::string& chain, std::uint32_t flows)
-    : pool_(make_pool()),
-      inside_(std::make_unique<LoopPort>(pool_, 0x9e3779b97f4a7c15)),
-      outside_(std::make_unique<LoopPort>(pool_, 0xd1b54a32d192ed03)),
-      now_(kStart) {
-  const Config config = parse_config(
-      "dataplane: { sessions: " + std::to_string(flows) + " }\nchain: " + chain + "\n", "bench");
+bool FlowPorts::complete() const { return ring_.held() == MbufRing::kSize; }
+
+// --- the loop ----------------------------------------------------------------------------------
+
+FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity)
+    : ports_(capacity), now_(kStart), translates_(translates) {
   Worker::Options options;
-  options.max_sessions = flows;
+  options.max_sessions = capacity + capacity / 4;
   options.check_claims = false;
-  worker_ = std::make_unique<Worker>(build_chain(config, ChainPart{.seed = 1}), *inside_, *outside_,
-                                     pool_, options);
-  establish(flows);
-}
-
-FlowLoop::~FlowLoop() {
-  worker_.reset();
-  rte_mempool_free(pool_);
-}
-
-void FlowLoop::establish(std::uint32_t flows) {
-  inside_->flows.reserve(flows);
-  outside_->flows.reserve(flows);
-  for (std::uint32_t flow = 0; flow < flows; ++flow) inside_->flows.push_back(first_packet(flow));
-  inside_->introduce(*outside_);
-  while (!inside_->introduced_all()) worker_->run_once(now_);
-  if (outside_->flows.size() != flows) fail("the chain did not let every flow open");
-  inside_->run();
-  outside_->run();
+  worker_ = std::make_unique<Worker>(chain_from(chain, options.max_sessions),
+                                     ports_.at(Side::kInside), ports_.at(Side::kOutside),
+                                     ports_.pool(), options);
 }
 
 std::uint32_t FlowLoop::turn() {
@@ -188,32 +93,112 @@ std::uint32_t FlowLoop::turn() {
   return packets;
 }
 
-void FlowLoop::check() const {
-  if (inside_->sent() + outside_->sent() != packets_) fail("packets were lost");
-  if (inside_->wrong() + outside_->wrong() != 0) fail("packets came out wrong");
-  if (!Ledger::balanced(worker_->ledger().total())) fail("the books do not balance");
+void FlowLoop::establish(std::uint32_t first, std::uint32_t last) {
+  ports_.introduce(first, last);
+  while (turn() != 0) {
+  }
+  opened_ += last - first;
 }
 
-void run_flows(benchmark::State& state, const std::string& chain) {
-  FlowLoop loop(chain, static_cast<std::uint32_t>(state.range(0)));
-  for (int i = 0; i < 1000; ++i) loop.turn();
-  std::vector<std::uint64_t> turns;
-  turns.reserve(1 << 20);
-  std::uint64_t packets = 0;
-  std::uint32_t in_turn = 0;
-  const std::uint64_t start = rte_rdtsc();
-  for (auto _ : state) {
-    const std::uint64_t before = rte_rdtsc();
-    in_turn = loop.turn();
-    packets += in_turn;
-    if (turns.size() < turns.capacity()) turns.push_back(rte_rdtsc() - before);
+void FlowLoop::run(std::uint32_t flows) { ports_.run(flows); }
+
+void FlowLoop::let_expire() {
+  ports_.silence();
+  now_ += kLongerThanAnyTimer;
+  worker_->settle(now_);
+  turn();
+  opened_ = 0;
+}
+
+std::string FlowLoop::fault() {
+  std::ostringstream text;
+  const Balance total = worker_->ledger().total();
+  const std::uint64_t sent = ports_.sent();
+  if (ports_.wrong() != 0) text << ports_.wrong() << " packets came out wrong; ";
+  if (sent != packets_) text << packets_ << " packets went in and " << sent << " came out; ";
+  if (translates_ && ports_.untranslated() != 0) {
+    text << ports_.untranslated() << " flows were not translated; ";
   }
-  const std::uint64_t cycles = rte_rdtsc() - start;
-  loop.check();
-  std::nth_element(turns.begin(), turns.begin() + turns.size() / 2, turns.end());
-  state.SetItemsProcessed(static_cast<std::int64_t>(packets));
-  state.counters["cycles"] = static_cast<double>(cycles) / static_cast<double>(packets);
-  state.counters["median"] = static_cast<double>(turns[turns.size() / 2]) / in_turn;
+  if (!Ledger::balanced(total) || total.received != packets_ || total.transmitted != sent) {
+    text << "the ledger does not balance; ";
+  }
+  if (!ports_.complete()) text << "mbufs have leaked; ";
+  text << census_fault();
+  return text.str();
+}
+
+// Every function's slot has been refreshed by every packet that may, and holds every flow.
+std::string FlowLoop::census_fault() {
+  SessionTable& sessions = worker_->sessions();
+  if (sessions.layout().empty()) return {};
+  const Census& census = sessions.census();
+  if (!census.identity_holds()) return "the census does not add up";
+  return census.entries() == opened_ ? "" : "sessions are missing";
+}
+
+// --- measuring ---------------------------------------------------------------------------------
+
+Meter::Meter() : tsc_(rte_rdtsc()), cpu_ns_(cpu_nanoseconds()) {}
+
+void Meter::report(benchmark::State& state, std::uint64_t packets) const {
+  const auto cycles = static_cast<double>(rte_rdtsc() - tsc_);
+  const auto cpu = static_cast<double>(cpu_nanoseconds() - cpu_ns_);
+  const auto hertz = static_cast<double>(rte_get_tsc_hz());
+  const auto count = static_cast<double>(packets);
+  state.counters["cycles"] = cycles / count;
+  // Without the time that the operating system gave to others.
+  state.counters["cycles_on_cpu"] = cpu * hertz / 1e9 / count;
+  state.counters["Mpps"] = count / (cycles / hertz) / 1e6;
+}
+
+void run_flows(benchmark::State& state, const std::string& chain, bool translates) {
+  const auto flows = static_cast<std::uint32_t>(state.range(0));
+  // Repetitions of one benchmark follow each other: they share the flows, which take long to open.
+  static std::unique_ptr<FlowLoop> loop;
+  static std::pair<std::string, std::uint32_t> made_for;
+  if (made_for != std::pair(chain, flows)) {
+    loop.reset();
+    loop = std::make_unique<FlowLoop>(chain, translates, flows);
+    loop->establish(0, flows);
+    loop->run(flows);
+    made_for = {chain, flows};
+  }
+  const std::uint32_t warm_up = std::max(kWarmUpTurns, flows / 32);
+  for (std::uint32_t i = 0; i < warm_up; ++i) loop->turn();
+  const std::uint64_t before = loop->packets();
+  const Meter meter;
+  for (auto _ : state) loop->turn();
+  meter.report(state, loop->packets() - before);
+  if (const std::string fault = loop->fault(); !fault.empty()) state.SkipWithError(fault.c_str());
+}
+
+void open_flows(benchmark::State& state, const std::string& chain, bool translates) {
+  const auto opened = static_cast<std::uint32_t>(state.range(0));
+  const auto alive = static_cast<std::uint32_t>(state.range(1));
+  FlowLoop loop(chain, translates, opened + alive);
+  // Memory is touched once before: what a page fault costs is not what a new flow costs.
+  loop.establish(0, opened + alive);
+  loop.let_expire();
+  loop.establish(0, alive);
+  for (auto _ : state) {
+    const Meter meter;
+    loop.establish(alive, alive + opened);
+    meter.report(state, opened);
+  }
+  if (const std::string fault = loop.fault(); !fault.empty()) state.SkipWithError(fault.c_str());
+}
+
+void measured(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Repetitions(10)
+      ->ReportAggregatesOnly()
+      ->ComputeStatistics("min",
+                          [](const std::vector<double>& all) { return *std::ranges::min_element(all); })
+      ->ComputeStatistics(
+          "max", [](const std::vector<double>& all) { return *std::ranges::max_element(all); });
+}
+
+void at_three_sizes(benchmark::internal::Benchmark* benchmark) {
+  measured(benchmark->Arg(1 << 10)->Arg(1 << 16)->Arg(1 << 20));
 }
 
 }  // namespace glassbox::perf

@@ -1,50 +1,96 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A chain under load from memory: a worker between two ports that write 64-byte UDP packets of
-// established flows into fresh mbufs, flows drawn at random, both directions, and check what comes
-// out. Everything is in the figure: making the packets, parsing, sessions, timers, books, checking.
-//
-// Flows are established by sending a packet of each through the chain; the answer to what came out
-// on the outside is what the outside port sends from then on, so that translated flows need no
-// more.
+// A chain under load from memory: a worker between two FlowPorts. Everything is in the figure:
+// writing the packets, parsing, sessions, timers, books, checking what comes out.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dataplane/worker.h"
+#include "perf/support/flow_port.h"
+#include "perf/support/mbuf_pool.h"
 
 namespace glassbox::perf {
 
-class LoopPort;
+// The two ports and what they share. Until a chain has said otherwise, nothing is translated.
+class FlowPorts {
+ public:
+  explicit FlowPorts(std::uint32_t flows);
+  ~FlowPorts();
+  FlowPort& at(Side side) { return side == Side::kInside ? inside_ : outside_; }
+  rte_mempool* pool() { return pool_.get(); }
+
+  // The first packets of conversations [first, last), by the inside; see FlowPort::learn().
+  void introduce(std::uint32_t first, std::uint32_t last);
+  // Full batches from both sides, drawn among the first `flows` conversations.
+  void run(std::uint32_t flows);
+  void silence();
+  std::uint64_t sent() const { return inside_.sent() + outside_.sent(); }
+  std::uint64_t wrong() const { return inside_.wrong() + outside_.wrong(); }
+  std::uint64_t untranslated() const { return outside_.untranslated(); }
+  bool complete() const;  // no mbuf is missing
+
+ private:
+  MbufPool pool_;
+  MbufRing ring_;
+  std::vector<Conversation> flows_;
+  FlowPort inside_;
+  FlowPort outside_;
+};
 
 class FlowLoop {
  public:
   // `chain` as behind `chain:` in a configuration: "[count, firewall: { pickup: loose }]".
-  FlowLoop(const std::string& chain, std::uint32_t flows);
-  ~FlowLoop();
+  // `translates`: every flow must leave with another source address than it came with.
+  FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity);
 
-  // A turn of the worker: a full batch from each side. Returns the number of packets.
+  // Opens conversations [first, last) through the chain from the inside.
+  void establish(std::uint32_t first, std::uint32_t last);
+  // From now on full batches from both sides, of the first `flows` conversations.
+  void run(std::uint32_t flows);
+  // A turn of the worker. Returns the number of packets received.
   std::uint32_t turn();
-  // Ends the program with a message when a packet was lost or came out wrong.
-  void check() const;
+  // Time passes and every session with it. No packets.
+  void let_expire();
+  // Empty: every packet came out, right; the books balance and agree. Else what is wrong.
+  std::string fault();
+
+  Worker& worker() { return *worker_; }
+  std::uint64_t packets() const { return packets_; }
 
  private:
-  void establish(std::uint32_t flows);
+  std::string census_fault();
 
-  rte_mempool* pool_;
-  std::unique_ptr<LoopPort> inside_;
-  std::unique_ptr<LoopPort> outside_;
+  FlowPorts ports_;
   std::unique_ptr<Worker> worker_;
   Instant now_;
+  bool translates_;
   std::uint64_t packets_ = 0;
+  std::uint64_t opened_ = 0;
 };
 
-// The body of a benchmark: state.range(0) flows through `chain`; counters: "cycles" is TSC cycles
-// per packet over the whole run, "median" those of the median turn, which other programs on the
-// machine disturb less.
-void run_flows(benchmark::State& state, const std::string& chain);
+// TSC cycles a packet and millions of packets a second over a region of a benchmark.
+class Meter {
+ public:
+  Meter();
+  void report(benchmark::State& state, std::uint64_t packets) const;
+
+ private:
+  std::uint64_t tsc_;
+  std::uint64_t cpu_ns_;
+};
+
+// The body of a benchmark: state.range(0) established conversations through `chain`.
+void run_flows(benchmark::State& state, const std::string& chain, bool translates = false);
+// The same for new ones: state.range(0) of them are opened, with state.range(1) alive before.
+void open_flows(benchmark::State& state, const std::string& chain, bool translates = false);
+// Repetitions and statistics of every benchmark here.
+void measured(benchmark::internal::Benchmark* benchmark);
+// The three sizes of the headline.
+void at_three_sizes(benchmark::internal::Benchmark* benchmark);
 
 }  // namespace glassbox::perf

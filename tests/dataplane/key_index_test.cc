@@ -119,7 +119,7 @@ TEST(KeyIndex, EmptiedIndexHasNoOverflow) {
     for (const std::uint64_t key : in) model.erase(key);
     for (std::uint64_t key = 0; key < 400; ++key) {
       EXPECT_FALSE(model.index().overflowed(model.hash(key)));
-      EXPECT_EQ(model.index().candidate(model.hash(key)), kNoRef);
+      EXPECT_EQ(model.index().view().candidate(model.hash(key)), kNoRef);
     }
   }
 }

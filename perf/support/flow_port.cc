@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/support/flow_port.h"
+
+#include <algorithm>
+
+namespace glassbox::perf {
+namespace {
+
+constexpr std::uint32_t kAhead = 8;
+
+// Where the data of a fresh mbuf begins; its line can be fetched before the mbuf's own is there.
+std::uint8_t* data_of(rte_mbuf* mbuf) {
+  return reinterpret_cast<std::uint8_t*>(mbuf + 1) + RTE_PKTMBUF_HEADROOM;
+}
+
+// What a driver's receive path writes.
+void reset(rte_mbuf* mbuf) {
+  mbuf->data_off = RTE_PKTMBUF_HEADROOM;
+  mbuf->refcnt = 1;
+  mbuf->nb_segs = 1;
+  mbuf->port = 0;
+  mbuf->ol_flags = 0;
+  mbuf->packet_type = 0;
+  mbuf->pkt_len = kFrame;
+  mbuf->data_len = kFrame;
+}
+
+}  // namespace
+
+FlowPort::FlowPort(Side side, std::vector<Conversation>& flows, MbufRing& ring, std::uint64_t seed)
+    : side_(side), flows_(flows), ring_(ring), random_(seed) {}
+
+void FlowPort::introduce(std::uint32_t first, std::uint32_t last) {
+  range_ = 0;
+  next_ = first;
+  remaining_ = last - first;
+  draw();
+}
+
+void FlowPort::run(std::uint32_t flows) {
+  range_ = flows;
+  remaining_ = UINT32_MAX;
+  draw();
+}
+
+// The conversations of the next batch, their lines on the way to the cache.
+void FlowPort::draw() {
+  for (std::uint32_t& number : drawn_) {
+    if (range_ != 0) {
+      random_ ^= random_ << 13;
+      random_ ^= random_ >> 7;
+      random_ ^= random_ << 17;
+      number = static_cast<std::uint32_t>((random_ >> 32) * range_ >> 32);
+    } else {
+      number = std::min<std::uint32_t>(next_++, static_cast<std::uint32_t>(flows_.size()) - 1);
+    }
+    __builtin_prefetch(&flows_[number]);
+  }
+}
+
+template <Side kSide>
+void FlowPort::fill(Burst& burst) {
+  const Conversation* flows = flows_.data();
+  for (std::uint16_t i = 0; i < burst.count; ++i) {
+    rte_mbuf* next = ring_.peek(i + kAhead);
+    __builtin_prefetch(next, 1);
+    __builtin_prefetch(data_of(next), 1);
+    rte_mbuf* mbuf = ring_.peek(i);
+    burst.mbufs[i] = mbuf;
+    const std::uint32_t number = drawn_[i];
+    const Conversation flow = flows[number];
+    reset(mbuf);
+    if constexpr (kSide == Side::kInside) {
+      write_frame(data_of(mbuf), outward(number), flow.inside, number);
+    } else {
+      write_frame(data_of(mbuf), translated(number, flow).reversed(), flow.outside, number);
+    }
+  }
+}
+
+void FlowPort::receive(Burst& burst) {
+  burst.stamped = false;
+  burst.count = static_cast<std::uint16_t>(
+      std::min({std::uint32_t{kMaxBatch}, remaining_, ring_.held()}));
+  if (burst.count == 0) return;
+  if (side_ == Side::kInside) {
+    fill<Side::kInside>(burst);
+  } else {
+    fill<Side::kOutside>(burst);
+  }
+  ring_.advance(burst.count);
+  if (range_ == 0) remaining_ -= burst.count;
+  draw();
+}
+
+template <Side kSide>
+bool FlowPort::is_right(const rte_mbuf* mbuf) const {
+  const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+  const std::uint32_t number = number_in(frame);
+  const Conversation flow = flows_[number];
+  const bool as_written = mbuf->pkt_len == kFrame;
+  if constexpr (kSide == Side::kOutside) {
+    return as_written & is_as_expected(frame, translated(number, flow), flow.outside);
+  } else {
+    return as_written & is_as_expected(frame, outward(number).reversed(), flow.inside);
+  }
+}
+
+// Only what leaves by the outside.
+void FlowPort::note(const rte_mbuf* mbuf) {
+  const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
+  const std::uint32_t number = number_in(frame);
+  Conversation& flow = flows_[number];
+  std::memcpy(&flow.external_address, frame + 26, 4);
+  std::memcpy(&flow.external_port, frame + 34, 2);
+  flow.outside = full_checksums(translated(number, flow), number);
+  wrong_ += !is_right<Side::kOutside>(mbuf);
+  untranslated_ += flow.external_address == outward(number).source();
+}
+
+template <Side kSide>
+void FlowPort::check(rte_mbuf** mbufs, std::uint16_t count) {
+  std::uint64_t wrong = 0;
+  for (std::uint16_t i = 0; i < count; ++i) wrong += !is_right<kSide>(mbufs[i]);
+  wrong_ += wrong;
+}
+
+std::uint16_t FlowPort::transmit(rte_mbuf** mbufs, std::uint16_t count) {
+  sent_ += count;
+  if (learning_) {
+    for (std::uint16_t i = 0; i < count; ++i) note(mbufs[i]);
+  } else if (side_ == Side::kInside) {
+    check<Side::kInside>(mbufs, count);
+  } else {
+    check<Side::kOutside>(mbufs, count);
+  }
+  ring_.put(mbufs, count);
+  return count;
+}
+
+}  // namespace glassbox::perf

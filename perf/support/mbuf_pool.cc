@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "perf/support/mbuf_pool.h"
+
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+namespace glassbox::perf {
+namespace {
+
+constexpr unsigned kCache = 0;  // mbufs go round in a ring of the benchmark
+constexpr std::size_t kObjectSlack = 256;  // the mempool's own header and alignment
+
+[[noreturn]] void fail(const char* what) {
+  throw std::runtime_error(std::string(what) + ": " + rte_strerror(rte_errno));
+}
+
+}  // namespace
+
+bool on_huge_pages() { return std::getenv("GLASSBOX_PERF_SMALL_PAGES") == nullptr; }
+
+std::string memory_in_use() {
+  return on_huge_pages() ? "packets and tables on transparent huge pages"
+                         : "tables on transparent huge pages, packets on small ones";
+}
+
+std::size_t huge_kilobytes() {
+  constexpr std::size_t kProbe = 32u << 20;
+  const HugeArray probe(kProbe);
+  std::memset(probe.data(), 1, kProbe);
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string word; rollup >> word;) {
+    if (word != "AnonHugePages:") continue;
+    std::size_t kilobytes = 0;
+    rollup >> kilobytes;
+    return kilobytes;
+  }
+  return 0;
+}
+
+MbufPool::MbufPool(unsigned mbufs, unsigned room, bool huge) {
+  static int number = 0;
+  const std::string name = "perf" + std::to_string(number++);
+  const auto buffer = static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + room);
+  if (!huge) {
+    pool_ = rte_pktmbuf_pool_create(name.c_str(), mbufs, kCache, 0, buffer, SOCKET_ID_ANY);
+    if (pool_ == nullptr) fail("rte_pktmbuf_pool_create");
+    return;
+  }
+  const std::size_t element = sizeof(rte_mbuf) + buffer;
+  memory_ = HugeArray(mbufs * (element + kObjectSlack));
+  pool_ = rte_mempool_create_empty(name.c_str(), mbufs, static_cast<unsigned>(element), kCache,
+                                   sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY,
+                                   RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+  if (pool_ == nullptr) fail("rte_mempool_create_empty");
+  rte_pktmbuf_pool_private options{};
+  options.mbuf_data_room_size = buffer;
+  rte_pktmbuf_pool_init(pool_, &options);
+  const int populated =
+      rte_mempool_populate_iova(pool_, reinterpret_cast<char*>(memory_.data()), RTE_BAD_IOVA,
+                                memory_.size(), nullptr, nullptr);
+  if (populated < 0 || static_cast<unsigned>(populated) < mbufs) {
+    rte_errno = ENOMEM;
+    fail("rte_mempool_populate_iova");
+  }
+  rte_mempool_obj_iter(pool_, rte_pktmbuf_init, nullptr);
+}
+
+MbufPool::~MbufPool() { rte_mempool_free(pool_); }
+
+}  // namespace glassbox::perf

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A packet pool whose mbufs lie on transparent huge pages, without root and without hugetlbfs.
+//
+// The EAL's own memory under --no-huge is a memfd in pages of 4 KiB, and 8,192 mbufs there need more
+// TLB entries than a core has. Here the memory is a HugeArray that the pool is populated from.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <string>
+
+#include "dataplane/huge_array.h"
+
+namespace glassbox::perf {
+
+// False with GLASSBOX_PERF_SMALL_PAGES in the environment: mbufs in the EAL's own memory.
+bool on_huge_pages();
+// Where packets and tables lie, in words; and how much of a table of 32 MiB that is touched now the
+// kernel puts on huge pages. 0: it has none to give, and the figures are those of small pages.
+std::string memory_in_use();
+std::size_t huge_kilobytes();
+
+class MbufPool {
+ public:
+  // `room`: data bytes of an mbuf beside the headroom.
+  MbufPool(unsigned mbufs, unsigned room, bool huge = on_huge_pages());
+  ~MbufPool();
+  MbufPool(const MbufPool&) = delete;
+  MbufPool& operator=(const MbufPool&) = delete;
+
+  rte_mempool* get() const { return pool_; }
+
+ private:
+  HugeArray memory_;
+  rte_mempool* pool_ = nullptr;
+};
+
+}  // namespace glassbox::perf
