@@ -24,14 +24,6 @@ namespace glassbox {
 // packet.mbuf and packet.ingress are set. `missing`: bytes that the wire had and the capture lacks.
 inline void parse(Packet& packet, LinkType link, std::uint32_t missing);
 
-// True when the TCP or UDP checksum holds nothing but its pseudo-header's sum: what an operating
-// system leaves for the NIC to complete, the normal case on veth and tap.
-bool has_checksum_placeholder(const Packet& packet);
-// Whether the TCP or UDP checksum of a whole packet is right (a UDP one may be absent).
-bool has_right_checksum(const Packet& packet);
-// Computes the TCP or UDP checksum of a whole packet.
-void fill_checksum(Packet& packet);
-
 // --- the fast path -----------------------------------------------------------------------------
 
 // Everything that parse_common() does not take.

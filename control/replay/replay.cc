@@ -12,6 +12,7 @@
 #include "dataplane/checksum.h"
 #include "dataplane/mbuf_bytes.h"
 #include "dataplane/parse.h"
+#include "dataplane/transport_checksum.h"
 
 namespace glassbox {
 namespace {

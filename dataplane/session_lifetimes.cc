@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// How long slots and sessions live: deadlines, refreshing, expiry.
+#include <algorithm>
+
+#include "dataplane/session_table.h"
+
+namespace glassbox {
+namespace {
+
+// A session in which no function keeps anything (all passed the flow) only remembers that.
+constexpr Nanos kBareLifetime = std::chrono::seconds(60);
+
+std::uint32_t to_ms(Nanos span) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
+}
+
+}  // namespace
+
+// --- slots and their lifetimes ---------------------------------------------------------------
+
+bool SessionTable::occupied(SessionId session, FunctionId function) const {
+  return (shared(session).occupied & (1u << function)) != 0;
+}
+
+void SessionTable::reschedule(SessionId session) {
+  if (!live(session)) return;
+  recompute(session);
+  wheel_.cancel(wheel_index(session));
+  wheel_.schedule(wheel_index(session), first_deadline(session));
+}
+
+// Slots count their birth in 32 bits of milliseconds from the record's; a session may live longer
+// than these 49 days. Then the record counts as younger than it is.
+void SessionTable::keep_young(SessionId session, Instant now) {
+  SessionShared& record = shared(session);
+  const auto age = std::chrono::floor<std::chrono::milliseconds>(now - record.created);
+  if (age.count() < INT32_MAX) return;
+  const auto shift = static_cast<std::uint64_t>(age.count()) - INT32_MAX / 2;
+  for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
+    SlotLife& slot = life(session, static_cast<FunctionId>(__builtin_ctz(rest)));
+    slot.born_ms = slot.born_ms > shift ? slot.born_ms - static_cast<std::uint32_t>(shift) : 0;
+  }
+  record.created += std::chrono::milliseconds(shift);
+}
+
+void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now) {
+  SessionShared& record = shared(session);
+  keep_young(session, now);
+  const auto bit = static_cast<std::uint16_t>(1u << function);
+  record.occupied |= bit;
+  life(session, function) = {to_ms(lifetime), to_ms(now - record.created)};
+  for (const std::uint8_t direction : {0, 1}) {
+    side(session, direction).needs &= static_cast<std::uint16_t>(~bit);
+  }
+  slot_census_[function].created(now);
+  reschedule(session);
+}
+
+void SessionTable::vacate(SessionId session, FunctionId function, Ending why, Instant when) {
+  end_slot(session, function, why, when);
+  reschedule(session);
+}
+
+void SessionTable::end_slot(SessionId session, FunctionId function, Ending why, Instant when) {
+  SessionShared& record = shared(session);
+  const auto bit = static_cast<std::uint16_t>(1u << function);
+  owner_.slot_ended(session, function, why, when);
+  record.occupied &= static_cast<std::uint16_t>(~bit);
+  for (const std::uint8_t direction : {0, 1}) side(session, direction).needs |= bit;
+  clear_slot(session, function);
+  slot_census_[function].ended(why, when);
+}
+
+void SessionTable::clear_slot(SessionId session, FunctionId function) {
+  const SessionLayout::Slot& slot = layout_.slot(function);
+  std::memset(shared_bytes(session) + slot.shared_offset, 0, slot.spec.shared_bytes);
+  for (const std::uint8_t direction : {0, 1}) {
+    std::memset(reinterpret_cast<std::byte*>(&side(session, direction)) + slot.direction_offset, 0,
+                slot.spec.direction_bytes);
+  }
+}
+
+void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos lifetime) {
+  SlotLife& slot = life(session, function);
+  const std::uint32_t ms = to_ms(lifetime);
+  if (slot.lifetime_ms == ms) return;
+  const bool shorter = ms < slot.lifetime_ms;
+  slot.lifetime_ms = ms;
+  if (shorter) {
+    reschedule(session);  // the wheel would come too late
+  } else if (live(session)) {
+    recompute(session);
+  }
+}
+
+Instant SessionTable::deadline(SessionId session, FunctionId function) const {
+  const SessionShared& record = shared(session);
+  const SlotLife& slot = life(session, function);
+  Instant from = record.created + std::chrono::milliseconds(slot.born_ms);
+  for (const std::uint8_t direction : {0, 1}) {
+    const FlowSide& half_record = side(session, direction);
+    const bool refreshes =
+        attached(session, direction) &&
+        (layout_.slot(function).spec.refreshed_by & mask_of(ingress(session, direction))) != 0;
+    if (refreshes && half_record.last_seen > from) from = half_record.last_seen;
+  }
+  return from + std::chrono::milliseconds(slot.lifetime_ms);
+}
+
+Instant SessionTable::first_deadline(SessionId session) const {
+  const SessionShared& record = shared(session);
+  if (record.occupied == 0) {
+    const Instant seen =
+        std::max({record.created, side(session, 0).last_seen, side(session, 1).last_seen});
+    return seen + kBareLifetime;
+  }
+  Instant first = kNever;
+  for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
+    first = std::min(first, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
+  }
+  return first;
+}
+
+// What packets add, and until when the session certainly lives.
+void SessionTable::recompute(SessionId session) {
+  const SessionShared& record = shared(session);
+  const Instant first = first_deadline(session);
+  for (const std::uint8_t direction : {0, 1}) {
+    FlowSide& half_record = side(session, direction);
+    half_record.fresh_until = first;
+    std::uint32_t least = record.occupied == 0 ? to_ms(kBareLifetime) : UINT32_MAX;
+    for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
+      const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+      const bool refreshes =
+          attached(session, direction) &&
+          (layout_.slot(function).spec.refreshed_by & mask_of(ingress(session, direction))) != 0;
+      least = refreshes ? std::min(least, life(session, function).lifetime_ms) : 0;
+    }
+    half_record.lifetime_ms = least;
+  }
+}
+
+// --- expiry ----------------------------------------------------------------------------------
+
+Instant SessionTable::expire_slots(SessionId session, Instant now) {
+  const bool had_slots = shared(session).occupied != 0;
+  for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
+    const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+    const Instant end = deadline(session, function);
+    if (end > now) continue;
+    end_slot(session, function, closing(session) ? Ending::kClosed : Ending::kExpired, end);
+  }
+  if (had_slots && shared(session).occupied == 0) return kNever;
+  const Instant next = first_deadline(session);
+  return next > now ? next : kNever;
+}
+
+Instant SessionTable::on_due(std::uint32_t index, Instant now) {
+  const SessionId session = session_of_wheel(index);
+  // The last slot to end gives the session its end; vacate() forgets it, so look first.
+  Instant last = first_deadline(session);
+  for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
+    last = std::max(last, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
+  }
+  const Instant next = expire_slots(session, now);
+  if (next == kNever) {
+    close(session, Ending::kExpired, std::min(last, now));
+  } else {
+    recompute(session);
+  }
+  return next;
+}
+
+bool SessionTable::revive(SessionId session, Instant now) {
+  const Instant next = on_due(wheel_index(session), now);
+  return next != kNever;
+}
+
+std::uint32_t SessionTable::advance(Instant now, std::uint32_t budget) {
+  return wheel_.advance(now, budget, [&](std::uint32_t index) { return on_due(index, now); });
+}
+
+void SessionTable::settle(Instant now) {
+  wheel_.settle(now, [&](std::uint32_t index) { return on_due(index, now); });
+}
+
+}  // namespace glassbox
