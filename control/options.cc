@@ -127,7 +127,8 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
             options.sides_given = true;
           },
           "How sides are told: initiator, networks, mac:AA:BB:CC:DD:EE:FF,... (inside ones), "
-          "file:PATH (default: initiator)")
+          "file:PATH (default: by inside_networks where they tell a flow's ends apart, else "
+          "initiator)")
       ->type_name("RULE");
   command->add_flag("--fix-checksums", options.fix_checksums,
                     "Repair checksums that are wrong in the capture before the box sees them");

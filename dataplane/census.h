@@ -26,7 +26,8 @@ class Census {
   // `begin` may lie before the last operation, too: what follows from a late expiry begins late.
   void created(Instant begin) {
     accrue(begin);
-    if (begin < last_) byte_seconds_ += seconds(last_ - begin) * static_cast<double>(bytes_per_entry_);
+    if (begin < last_)
+      byte_seconds_ += seconds(last_ - begin) * static_cast<double>(bytes_per_entry_);
     ++entries_;
     ++created_;
     if (entries_ > peak_entries_) peak_entries_ = entries_;

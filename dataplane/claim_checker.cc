@@ -42,14 +42,13 @@ void ClaimChecker::compare(const Packet& packet, const NetworkFunction& function
   read_bytes(packet.mbuf, 0, now_);
   const FieldSet changed = differing_fields(snapshot->second, now_, link_);
   const FieldSet claimed = claims_[packet.id];
-  const std::string who = "packet " + std::to_string(packet.id) + ": " +
-                          std::string(function.spec().name);
+  const std::string who =
+      "packet " + std::to_string(packet.id) + ": " + std::string(function.spec().name);
   std::string lie;
   if (!(changed == claimed)) {
     lie = who + " claims " + names(claimed) + " and changed " + names(changed);
   } else if (!function.spec().edits.includes(changed)) {
-    lie = who + " changed " + names(changed) + " and declares only " +
-          names(function.spec().edits);
+    lie = who + " changed " + names(changed) + " and declares only " + names(function.spec().edits);
   }
   if (lie.empty()) return;
   ++lie_count_;

@@ -321,8 +321,7 @@ Field Editor::payload_field() const {
 bool Editor::replace_payload(std::uint32_t offset, std::uint32_t erase,
                              std::span<const std::uint8_t> bytes, rte_mempool* pool) {
   const std::uint32_t old_length = packet_.ip_end - packet_.l4;
-  const std::uint32_t new_length =
-      old_length - erase + static_cast<std::uint32_t>(bytes.size());
+  const std::uint32_t new_length = old_length - erase + static_cast<std::uint32_t>(bytes.size());
   const std::uint32_t new_total = packet_.l4 - packet_.l3 + new_length;
   if (offset + erase > payload_length() || new_total > UINT16_MAX ||
       packet_.has(kFragmented | kTruncated)) {

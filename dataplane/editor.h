@@ -29,10 +29,10 @@ struct AddressRewrite {
   std::uint16_t port = 0;     // network order
   std::uint16_t ip_delta = 0;
   std::uint16_t transport_delta = 0;
-  EffectId effect = 0;           // of a packet with a transport header
-  EffectId address_effect = 0;   // of a later fragment: the address alone
+  EffectId effect = 0;          // of a packet with a transport header
+  EffectId address_effect = 0;  // of a later fragment: the address alone
   End end = End::kSource;
-  std::uint8_t flags = 0;        // kChangesAddress, kChangesPort
+  std::uint8_t flags = 0;  // kChangesAddress, kChangesPort
 
   static constexpr std::uint8_t kChangesAddress = 1;
   static constexpr std::uint8_t kChangesPort = 2;
@@ -96,10 +96,10 @@ class Editor {
   void set_quoted_source_port(std::uint16_t port);  // or the quoted query's identifier
   void set_quoted_destination_port(std::uint16_t port);
 
-  // Payload: replaces `erase` bytes at `offset` (from the first payload byte) by `bytes`. The packet
-  // grows past its tailroom into further mbufs. False, and nothing is changed: the datagram would
-  // outgrow 65,535 bytes, the range lies outside the payload, or there is no mbuf.
-  // For TCP, UDP and ICMP; whole datagrams only (no fragments).
+  // Payload: replaces `erase` bytes at `offset` (from the first payload byte) by `bytes`. The
+  // packet grows past its tailroom into further mbufs. False, and nothing is changed: the datagram
+  // would outgrow 65,535 bytes, the range lies outside the payload, or there is no mbuf. For TCP,
+  // UDP and ICMP; whole datagrams only (no fragments).
   bool replace_payload(std::uint32_t offset, std::uint32_t erase,
                        std::span<const std::uint8_t> bytes, rte_mempool* pool);
 

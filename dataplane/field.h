@@ -3,9 +3,9 @@
 // Header fields by Wireshark's names, and sets of them.
 //
 // An effect is stated as "function F changed field X of packet N". Using Wireshark's names lets a
-// claim be checked with tshark. Each field carries the class of RFC 2775 section 2.3 that a change of
-// it in transit has: reversible at the destination, irreversible but benign, needing per-flow state
-// in the box (and so breaking fate-sharing), or (ours) payload meaning changed.
+// claim be checked with tshark. Each field carries the class of RFC 2775 section 2.3 that a change
+// of it in transit has: reversible at the destination, irreversible but benign, needing per-flow
+// state in the box (and so breaking fate-sharing), or (ours) payload meaning changed.
 //
 // Checksums and lengths that follow from a listed edit are not fields here: they are never claimed.
 #pragma once
@@ -25,85 +25,85 @@ enum class ChangeClass : char {
 };
 
 // name, Wireshark name, class. A field of a packet quoted in an ICMP error has the suffix #2.
-#define GLASSBOX_FIELDS(X)                                  \
-  X(EthDst, "eth.dst", kBenign)                             \
-  X(EthSrc, "eth.src", kBenign)                             \
-  X(EthType, "eth.type", kBenign)                           \
-  X(VlanTag, "vlan.id", kBenign)                            \
-  X(EthTrailer, "eth.trailer", kBenign)                     \
-  X(IpDscp, "ip.dsfield", kBenign)                          \
-  X(IpId, "ip.id", kBenign)                                 \
-  X(IpFlags, "ip.flags", kReversible)                       \
-  X(IpFragOffset, "ip.frag_offset", kReversible)            \
-  X(IpTtl, "ip.ttl", kBenign)                               \
-  X(IpProto, "ip.proto", kPayload)                          \
-  X(IpSrc, "ip.src", kFlowState)                            \
-  X(IpDst, "ip.dst", kFlowState)                            \
-  X(IpOptions, "ip.options", kBenign)                       \
-  X(Ipv6Tclass, "ipv6.tclass", kBenign)                     \
-  X(Ipv6Flow, "ipv6.flow", kBenign)                         \
-  X(Ipv6Nxt, "ipv6.nxt", kPayload)                          \
-  X(Ipv6Hlim, "ipv6.hlim", kBenign)                         \
-  X(Ipv6Src, "ipv6.src", kFlowState)                        \
-  X(Ipv6Dst, "ipv6.dst", kFlowState)                        \
-  X(Ipv6ExtHdr, "ipv6.exthdr", kBenign)                     \
-  X(TcpSrcPort, "tcp.srcport", kFlowState)                  \
-  X(TcpDstPort, "tcp.dstport", kFlowState)                  \
-  X(TcpSeq, "tcp.seq", kFlowState)                          \
-  X(TcpAck, "tcp.ack", kFlowState)                          \
-  X(TcpFlags, "tcp.flags", kPayload)                        \
-  X(TcpWindow, "tcp.window_size_value", kBenign)            \
-  X(TcpUrgent, "tcp.urgent_pointer", kPayload)              \
-  X(TcpMss, "tcp.options.mss", kBenign)                     \
-  X(TcpWscale, "tcp.options.wscale", kFlowState)            \
-  X(TcpSackPerm, "tcp.options.sack_perm", kBenign)          \
-  X(TcpSack, "tcp.options.sack", kFlowState)                \
-  X(TcpTimestamp, "tcp.options.timestamp", kFlowState)      \
-  X(TcpMptcp, "tcp.options.mptcp", kPayload)                \
-  X(TcpTfo, "tcp.options.tfo", kPayload)                    \
-  X(TcpOtherOption, "tcp.options.other", kBenign)           \
-  X(TcpPayload, "tcp.payload", kPayload)                    \
-  X(UdpSrcPort, "udp.srcport", kFlowState)                  \
-  X(UdpDstPort, "udp.dstport", kFlowState)                  \
-  X(UdpPayload, "udp.payload", kPayload)                    \
-  X(IcmpType, "icmp.type", kPayload)                        \
-  X(IcmpCode, "icmp.code", kPayload)                        \
-  X(IcmpIdent, "icmp.ident", kFlowState)                    \
-  X(IcmpSeq, "icmp.seq", kPayload)                          \
-  X(IcmpMtu, "icmp.mtu", kPayload)                          \
-  X(IcmpData, "icmp.data", kPayload)                        \
-  X(Icmpv6Type, "icmpv6.type", kPayload)                    \
-  X(Icmpv6Code, "icmpv6.code", kPayload)                    \
-  X(Icmpv6Ident, "icmpv6.echo.identifier", kFlowState)      \
-  X(Icmpv6Seq, "icmpv6.echo.sequence_number", kPayload)     \
-  X(Icmpv6Mtu, "icmpv6.mtu", kPayload)                      \
-  X(Icmpv6Data, "icmpv6.data", kPayload)                    \
-  X(QuotedIpDscp, "ip.dsfield#2", kBenign)                  \
-  X(QuotedIpId, "ip.id#2", kBenign)                         \
-  X(QuotedIpFlags, "ip.flags#2", kReversible)               \
-  X(QuotedIpFragOffset, "ip.frag_offset#2", kReversible)    \
-  X(QuotedIpTtl, "ip.ttl#2", kBenign)                       \
-  X(QuotedIpProto, "ip.proto#2", kPayload)                  \
-  X(QuotedIpSrc, "ip.src#2", kFlowState)                    \
-  X(QuotedIpDst, "ip.dst#2", kFlowState)                    \
-  X(QuotedIpOptions, "ip.options#2", kBenign)               \
-  X(QuotedIpv6Tclass, "ipv6.tclass#2", kBenign)             \
-  X(QuotedIpv6Flow, "ipv6.flow#2", kBenign)                 \
-  X(QuotedIpv6Nxt, "ipv6.nxt#2", kPayload)                  \
-  X(QuotedIpv6Hlim, "ipv6.hlim#2", kBenign)                 \
-  X(QuotedIpv6Src, "ipv6.src#2", kFlowState)                \
-  X(QuotedIpv6Dst, "ipv6.dst#2", kFlowState)                \
-  X(QuotedIpv6ExtHdr, "ipv6.exthdr#2", kBenign)             \
-  X(QuotedTcpSrcPort, "tcp.srcport#2", kFlowState)          \
-  X(QuotedTcpDstPort, "tcp.dstport#2", kFlowState)          \
-  X(QuotedTcpSeq, "tcp.seq#2", kFlowState)                  \
-  X(QuotedTcpRest, "tcp.rest#2", kPayload)                  \
-  X(QuotedUdpSrcPort, "udp.srcport#2", kFlowState)          \
-  X(QuotedUdpDstPort, "udp.dstport#2", kFlowState)          \
-  X(QuotedUdpPayload, "udp.payload#2", kPayload)            \
-  X(QuotedIcmpIdent, "icmp.ident#2", kFlowState)            \
-  X(QuotedIcmpRest, "icmp.rest#2", kPayload)                \
-  X(QuotedData, "data#2", kPayload)                         \
+#define GLASSBOX_FIELDS(X)                               \
+  X(EthDst, "eth.dst", kBenign)                          \
+  X(EthSrc, "eth.src", kBenign)                          \
+  X(EthType, "eth.type", kBenign)                        \
+  X(VlanTag, "vlan.id", kBenign)                         \
+  X(EthTrailer, "eth.trailer", kBenign)                  \
+  X(IpDscp, "ip.dsfield", kBenign)                       \
+  X(IpId, "ip.id", kBenign)                              \
+  X(IpFlags, "ip.flags", kReversible)                    \
+  X(IpFragOffset, "ip.frag_offset", kReversible)         \
+  X(IpTtl, "ip.ttl", kBenign)                            \
+  X(IpProto, "ip.proto", kPayload)                       \
+  X(IpSrc, "ip.src", kFlowState)                         \
+  X(IpDst, "ip.dst", kFlowState)                         \
+  X(IpOptions, "ip.options", kBenign)                    \
+  X(Ipv6Tclass, "ipv6.tclass", kBenign)                  \
+  X(Ipv6Flow, "ipv6.flow", kBenign)                      \
+  X(Ipv6Nxt, "ipv6.nxt", kPayload)                       \
+  X(Ipv6Hlim, "ipv6.hlim", kBenign)                      \
+  X(Ipv6Src, "ipv6.src", kFlowState)                     \
+  X(Ipv6Dst, "ipv6.dst", kFlowState)                     \
+  X(Ipv6ExtHdr, "ipv6.exthdr", kBenign)                  \
+  X(TcpSrcPort, "tcp.srcport", kFlowState)               \
+  X(TcpDstPort, "tcp.dstport", kFlowState)               \
+  X(TcpSeq, "tcp.seq", kFlowState)                       \
+  X(TcpAck, "tcp.ack", kFlowState)                       \
+  X(TcpFlags, "tcp.flags", kPayload)                     \
+  X(TcpWindow, "tcp.window_size_value", kBenign)         \
+  X(TcpUrgent, "tcp.urgent_pointer", kPayload)           \
+  X(TcpMss, "tcp.options.mss", kBenign)                  \
+  X(TcpWscale, "tcp.options.wscale", kFlowState)         \
+  X(TcpSackPerm, "tcp.options.sack_perm", kBenign)       \
+  X(TcpSack, "tcp.options.sack", kFlowState)             \
+  X(TcpTimestamp, "tcp.options.timestamp", kFlowState)   \
+  X(TcpMptcp, "tcp.options.mptcp", kPayload)             \
+  X(TcpTfo, "tcp.options.tfo", kPayload)                 \
+  X(TcpOtherOption, "tcp.options.other", kBenign)        \
+  X(TcpPayload, "tcp.payload", kPayload)                 \
+  X(UdpSrcPort, "udp.srcport", kFlowState)               \
+  X(UdpDstPort, "udp.dstport", kFlowState)               \
+  X(UdpPayload, "udp.payload", kPayload)                 \
+  X(IcmpType, "icmp.type", kPayload)                     \
+  X(IcmpCode, "icmp.code", kPayload)                     \
+  X(IcmpIdent, "icmp.ident", kFlowState)                 \
+  X(IcmpSeq, "icmp.seq", kPayload)                       \
+  X(IcmpMtu, "icmp.mtu", kPayload)                       \
+  X(IcmpData, "icmp.data", kPayload)                     \
+  X(Icmpv6Type, "icmpv6.type", kPayload)                 \
+  X(Icmpv6Code, "icmpv6.code", kPayload)                 \
+  X(Icmpv6Ident, "icmpv6.echo.identifier", kFlowState)   \
+  X(Icmpv6Seq, "icmpv6.echo.sequence_number", kPayload)  \
+  X(Icmpv6Mtu, "icmpv6.mtu", kPayload)                   \
+  X(Icmpv6Data, "icmpv6.data", kPayload)                 \
+  X(QuotedIpDscp, "ip.dsfield#2", kBenign)               \
+  X(QuotedIpId, "ip.id#2", kBenign)                      \
+  X(QuotedIpFlags, "ip.flags#2", kReversible)            \
+  X(QuotedIpFragOffset, "ip.frag_offset#2", kReversible) \
+  X(QuotedIpTtl, "ip.ttl#2", kBenign)                    \
+  X(QuotedIpProto, "ip.proto#2", kPayload)               \
+  X(QuotedIpSrc, "ip.src#2", kFlowState)                 \
+  X(QuotedIpDst, "ip.dst#2", kFlowState)                 \
+  X(QuotedIpOptions, "ip.options#2", kBenign)            \
+  X(QuotedIpv6Tclass, "ipv6.tclass#2", kBenign)          \
+  X(QuotedIpv6Flow, "ipv6.flow#2", kBenign)              \
+  X(QuotedIpv6Nxt, "ipv6.nxt#2", kPayload)               \
+  X(QuotedIpv6Hlim, "ipv6.hlim#2", kBenign)              \
+  X(QuotedIpv6Src, "ipv6.src#2", kFlowState)             \
+  X(QuotedIpv6Dst, "ipv6.dst#2", kFlowState)             \
+  X(QuotedIpv6ExtHdr, "ipv6.exthdr#2", kBenign)          \
+  X(QuotedTcpSrcPort, "tcp.srcport#2", kFlowState)       \
+  X(QuotedTcpDstPort, "tcp.dstport#2", kFlowState)       \
+  X(QuotedTcpSeq, "tcp.seq#2", kFlowState)               \
+  X(QuotedTcpRest, "tcp.rest#2", kPayload)               \
+  X(QuotedUdpSrcPort, "udp.srcport#2", kFlowState)       \
+  X(QuotedUdpDstPort, "udp.dstport#2", kFlowState)       \
+  X(QuotedUdpPayload, "udp.payload#2", kPayload)         \
+  X(QuotedIcmpIdent, "icmp.ident#2", kFlowState)         \
+  X(QuotedIcmpRest, "icmp.rest#2", kPayload)             \
+  X(QuotedData, "data#2", kPayload)                      \
   X(Data, "data", kPayload)
 
 enum class Field : std::uint8_t {
@@ -124,7 +124,9 @@ inline constexpr std::array<FieldInfo, static_cast<std::size_t>(Field::kCount)> 
 #undef GLASSBOX_FIELD_ROW
 }};
 
-constexpr const FieldInfo& info(Field field) { return kFieldTable[static_cast<std::size_t>(field)]; }
+constexpr const FieldInfo& info(Field field) {
+  return kFieldTable[static_cast<std::size_t>(field)];
+}
 
 // A set of fields. Two words; no allocation.
 class FieldSet {
@@ -176,7 +178,9 @@ class FieldSet {
   static constexpr std::uint64_t bit(Field field) {
     return std::uint64_t{1} << (static_cast<std::size_t>(field) % 64);
   }
-  constexpr std::uint64_t& word(Field field) { return words_[static_cast<std::size_t>(field) / 64]; }
+  constexpr std::uint64_t& word(Field field) {
+    return words_[static_cast<std::size_t>(field) / 64];
+  }
 
   std::array<std::uint64_t, 2> words_{};
 };

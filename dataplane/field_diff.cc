@@ -216,8 +216,8 @@ void Dissector::icmp(std::uint32_t offset, std::uint32_t end, bool v6) {
   add(v6 ? Field::kIcmpv6Type : Field::kIcmpType, offset, 1);
   add(v6 ? Field::kIcmpv6Code : Field::kIcmpCode, offset + 1, 1);
   derive(offset + 2, 2);
-  const bool query = v6 ? type == 128 || type == 129
-                        : type == 0 || type == 8 || (type >= 13 && type <= 18);
+  const bool query =
+      v6 ? type == 128 || type == 129 : type == 0 || type == 8 || (type >= 13 && type <= 18);
   const bool error =
       v6 ? type >= 1 && type <= 4 : type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
   if (query) {
@@ -286,7 +286,8 @@ bool same_field(Field field, FrameBytes before, const Dissection& a, FrameBytes 
   for (;;) {
     i = std::find_if(i, a.pieces.end(), is_field);
     j = std::find_if(j, b.pieces.end(), is_field);
-    if (i == a.pieces.end() || j == b.pieces.end()) return i == a.pieces.end() && j == b.pieces.end();
+    if (i == a.pieces.end() || j == b.pieces.end())
+      return i == a.pieces.end() && j == b.pieces.end();
     if (!equal(before, *i++, after, *j++)) return false;
   }
 }

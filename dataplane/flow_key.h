@@ -54,9 +54,7 @@ struct Tuple {
   std::uint8_t protocol = 0;
 
   std::uint8_t version() const { return source.version; }
-  Tuple reversed() const {
-    return {destination, source, destination_port, source_port, protocol};
-  }
+  Tuple reversed() const { return {destination, source, destination_port, source_port, protocol}; }
   auto operator<=>(const Tuple&) const = default;
 };
 
@@ -102,8 +100,8 @@ struct alignas(16) FlowKey6 {
 };
 static_assert(sizeof(FlowKey6) == 48);
 
-// Keyed hashing by AES rounds: as fast as CRC32 on these keys, and an outsider who does not know the
-// seed cannot aim at one bucket, which CRC (linear) would allow.
+// Keyed hashing by AES rounds: as fast as CRC32 on these keys, and an outsider who does not know
+// the seed cannot aim at one bucket, which CRC (linear) would allow.
 class KeyHasher {
  public:
   explicit KeyHasher(std::uint64_t seed)

@@ -39,7 +39,8 @@ FragmentTable::FragmentTable(std::uint32_t max_datagrams, std::uint32_t max_held
       entries_(max_datagrams),
       held_(max_held),
       census_(sizeof(Entry) + 2 * sizeof(Key)) {
-  for (std::uint32_t i = 0; i < max_datagrams; ++i) entries_[i].next = i + 1 < max_datagrams ? i + 1 : kNone;
+  for (std::uint32_t i = 0; i < max_datagrams; ++i)
+    entries_[i].next = i + 1 < max_datagrams ? i + 1 : kNone;
   for (std::uint32_t i = 0; i < max_held; ++i) held_[i].next = i + 1 < max_held ? i + 1 : kNone;
   if (max_held == 0) free_held_ = kNone;
   if (max_datagrams == 0) free_entry_ = kNone;

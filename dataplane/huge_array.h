@@ -25,8 +25,8 @@ class HugeArray {
       base_ = nullptr;
       throw std::bad_alloc();
     }
-    data_ = reinterpret_cast<std::byte*>(
-        (reinterpret_cast<std::uintptr_t>(base_) + kHugePage - 1) & ~(kHugePage - 1));
+    data_ = reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(base_) + kHugePage - 1) &
+                                         ~(kHugePage - 1));
     ::madvise(data_, bytes_, MADV_HUGEPAGE);
   }
   HugeArray(HugeArray&& other) noexcept { swap(other); }

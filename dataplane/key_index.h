@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A bounded hash index from flow keys to references, in buckets of one cache line: eight 16-bit tags
-// that one SIMD compare tests, eight 32-bit references. The keys themselves lie in the session
+// A bounded hash index from flow keys to references, in buckets of one cache line: eight 16-bit
+// tags that one SIMD compare tests, eight 32-bit references. The keys themselves lie in the session
 // records; a reference is verified there, on a line that the fast path needs anyway.
 //
 // A key has two buckets. It goes to the first if there is room, else to the second and the first

@@ -88,7 +88,8 @@ class Ledger {
   }
   void dropped(FunctionId function, ReasonId reason, const Packet& packet) {
     drops_[function][reason][index_of(packet.ingress)].add(packet.length());
-    if (observer_ != nullptr) [[unlikely]] observer_->dropped(packet, function, reason);
+    if (observer_ != nullptr) [[unlikely]]
+      observer_->dropped(packet, function, reason);
   }
 
   struct Effect {

@@ -8,8 +8,8 @@
 namespace glassbox {
 namespace {
 
-// Fills `last`'s tailroom and further mbufs. Returns what has been chained behind `last`, or nullptr
-// with `failed` set.
+// Fills `last`'s tailroom and further mbufs. Returns what has been chained behind `last`, or
+// nullptr with `failed` set.
 rte_mbuf* chain_of(std::span<const std::uint8_t> bytes, rte_mempool* pool, bool& failed) {
   rte_mbuf* head = nullptr;
   while (!bytes.empty()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A port in memory: what is pushed is received, what is transmitted can be popped. For tests and for
-// drivers that decide packet by packet what enters (the replay). Bounded on the transmit side, so
-// that a full queue can be tested.
+// A port in memory: what is pushed is received, what is transmitted can be popped. For tests and
+// for drivers that decide packet by packet what enters (the replay). Bounded on the transmit side,
+// so that a full queue can be tested.
 #pragma once
 
 #include <deque>

@@ -6,7 +6,8 @@
 // slot it wants in every session, the fields it may edit, the reasons it may drop for. Everything
 // that is printed, checked or reported about it is read from there.
 //
-//   admit()    first packet of a flow, slow path: accept it, translate it, pass it without state, or
+//   admit()    first packet of a flow, slow path: accept it, translate it, pass it without state,
+//   or
 //              refuse it. Provisional: undo() when a later function refuses.
 //   process()  every packet, in batches, one virtual call per batch. The session's slot is at hand:
 //              a function never looks a flow up.
@@ -99,7 +100,8 @@ struct Opening {
   Instant now;
 };
 
-// A packet that a function holds. It owns the mbuf: give it back by Context::release() or discard().
+// A packet that a function holds. It owns the mbuf: give it back by Context::release() or
+// discard().
 class Held {
  public:
   Held() = default;
@@ -208,7 +210,8 @@ class NetworkFunction {
   // Nothing more will come: held packets go (release or discard) and stay accounted.
   virtual void stop(Context& context) { (void)context; }
 
-  // The census of kinds[index], for kinds beyond the slot's; nullptr: the slot's, kept by the table.
+  // The census of kinds[index], for kinds beyond the slot's; nullptr: the slot's, kept by the
+  // table.
   virtual Census* census(std::size_t index) {
     (void)index;
     return nullptr;

@@ -35,8 +35,8 @@ enum PacketFlag : std::uint16_t {
   kUdp = 1 << 8,            // a whole UDP header at l4
   kIcmp = 1 << 9,           // a whole ICMP or ICMPv6 header at l4
   kQuery = 1 << 10,         // ICMP query or its answer: the identifier is a port
-  kControl = 1 << 11,       // ICMPv6 neighbour discovery, MLD, router discovery: link-local business
-  kTagged = 1 << 12,        // one VLAN tag or more
+  kControl = 1 << 11,  // ICMPv6 neighbour discovery, MLD, router discovery: link-local business
+  kTagged = 1 << 12,   // one VLAN tag or more
 };
 
 // Why a packet could not be parsed to its end. kNone: it could.
@@ -83,15 +83,15 @@ struct alignas(64) Packet {
   Anomaly anomaly = Anomaly::kNone;
   bool turned = false;  // leaves by its own side; functions further out do not see it
 
-  FlowKey6 key6;                   // filled when kIpv6 and kKeyed
-  std::uint64_t cause = 0;         // id of the packet that made this one move; 0: a timer
-  std::uint32_t ip_end = 0;        // first byte behind the IP datagram; trailers follow
+  FlowKey6 key6;             // filled when kIpv6 and kKeyed
+  std::uint64_t cause = 0;   // id of the packet that made this one move; 0: a timer
+  std::uint32_t ip_end = 0;  // first byte behind the IP datagram; trailers follow
   union {
     std::uint16_t quoted_l4 = 0;    // kRelated: the quoted transport header (at least 8 bytes)
     std::uint16_t fragment_header;  // kIpv6 and kFragmented: the fragment header
   };
   std::uint8_t quoted_protocol = 0;
-  std::uint8_t born_at = 0;        // injected and split packets: the function that made them
+  std::uint8_t born_at = 0;  // injected and split packets: the function that made them
 
   static constexpr std::uint64_t kBornHere = std::uint64_t{1} << 63;
 

@@ -120,7 +120,8 @@ void parse_ipv6(Packet& packet, const Cursor& frame) {
   std::uint32_t offset = packet.l3 + sizeof(rte_ipv6_hdr);
   bool more_fragments = false;
   const bool reached = walk_extensions(packet, frame, end, offset, more_fragments);
-  packet.l4 = packet.payload = static_cast<std::uint16_t>(std::min<std::uint32_t>(offset, UINT16_MAX));
+  packet.l4 = packet.payload =
+      static_cast<std::uint16_t>(std::min<std::uint32_t>(offset, UINT16_MAX));
   if (!reached) return;
   parse_transport(packet, frame, {ip->src_addr, end, more_fragments});
 }
@@ -145,9 +146,9 @@ void parse_ethernet(Packet& packet, const Cursor& frame) {
   }
   std::uint32_t offset = RTE_ETHER_HDR_LEN;
   std::uint16_t type = load<std::uint16_t>(frame.data + 12);
-  for (int tags = 0; tags < kMaxVlanTags && (type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
-                                             type == RTE_BE16(RTE_ETHER_TYPE_QINQ) ||
-                                             type == RTE_BE16(0x9100));
+  for (int tags = 0;
+       tags < kMaxVlanTags && (type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+                               type == RTE_BE16(RTE_ETHER_TYPE_QINQ) || type == RTE_BE16(0x9100));
        ++tags) {
     if (offset + 4 > frame.contiguous) {
       packet.anomaly = Anomaly::kVlanTooShort;
@@ -182,24 +183,25 @@ void parse_carefully(Packet& packet, LinkType link, std::uint32_t missing) {
 }
 
 std::string_view name_of(Anomaly anomaly) {
-  static constexpr std::array<std::string_view, static_cast<std::size_t>(Anomaly::kCount)> kNames = {
-      "none",
-      "frame-too-short",
-      "vlan-tag-beyond-frame",
-      "ip-version",
-      "ip-header-too-short",
-      "ip-header-beyond-frame",
-      "ip-length-too-small",
-      "ip-length-beyond-frame",
-      "fragment-length",
-      "extension-header-beyond-packet",
-      "too-many-extension-headers",
-      "transport-header-beyond-packet",
-      "tcp-data-offset",
-      "udp-length",
-      "quote-too-short",
-      "headers-in-several-segments",
-  };
+  static constexpr std::array<std::string_view, static_cast<std::size_t>(Anomaly::kCount)> kNames =
+      {
+          "none",
+          "frame-too-short",
+          "vlan-tag-beyond-frame",
+          "ip-version",
+          "ip-header-too-short",
+          "ip-header-beyond-frame",
+          "ip-length-too-small",
+          "ip-length-beyond-frame",
+          "fragment-length",
+          "extension-header-beyond-packet",
+          "too-many-extension-headers",
+          "transport-header-beyond-packet",
+          "tcp-data-offset",
+          "udp-length",
+          "quote-too-short",
+          "headers-in-several-segments",
+      };
   return kNames[static_cast<std::size_t>(anomaly)];
 }
 

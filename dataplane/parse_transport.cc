@@ -92,8 +92,7 @@ bool find_quoted_transport4(const Cursor& frame, std::uint32_t l3, std::uint32_t
   if ((ip->version_ihl >> 4) != 4 || header < sizeof(rte_ipv4_hdr)) return false;
   quote.l4 = l3 + header;
   quote.protocol = ip->next_proto_id;
-  quote.later_fragment =
-      (ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_OFFSET_MASK)) != 0;
+  quote.later_fragment = (ip->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_OFFSET_MASK)) != 0;
   return quote.l4 + kQuotedTransport <= limit;
 }
 
@@ -107,7 +106,8 @@ bool find_quoted_transport6(const Cursor& frame, std::uint32_t l3, std::uint32_t
   for (int i = 0; i < kMaxExtensionHeaders && is_walkable_extension(quote.protocol); ++i) {
     if (quote.l4 + 8 > limit) return false;
     const std::uint8_t* header = frame.data + quote.l4;
-    if (quote.protocol == IPPROTO_FRAGMENT && (load<std::uint16_t>(header + 2) & RTE_BE16(0xfff8))) {
+    if (quote.protocol == IPPROTO_FRAGMENT &&
+        (load<std::uint16_t>(header + 2) & RTE_BE16(0xfff8))) {
       quote.later_fragment = true;
     }
     const std::uint8_t kind = quote.protocol;

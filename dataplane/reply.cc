@@ -37,8 +37,8 @@ std::uint8_t* begin_message(const Packet& packet, ResetTo end, LinkType link, rt
   const auto* from = packet.at_offset<std::uint8_t>(0);
   const bool v4 = packet.has(kIpv4);
   const std::uint16_t ip_header = v4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr);
-  auto* to = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(
-      reply, static_cast<std::uint16_t>(packet.l3 + ip_header + ip_payload)));
+  auto* to = reinterpret_cast<std::uint8_t*>(
+      rte_pktmbuf_append(reply, static_cast<std::uint16_t>(packet.l3 + ip_header + ip_payload)));
   if (to == nullptr) return nullptr;
   std::memcpy(to, from, packet.l3);
   if (back && link == LinkType::kEthernet) {
@@ -81,8 +81,8 @@ void finish_tcp(const Packet& packet, std::uint8_t* transport) {
 }
 
 rte_mbuf* refuse_with_reset(const Packet& packet, LinkType link, rte_mbuf* reply) {
-  std::uint8_t* transport = begin_message(packet, ResetTo::kSource, link, reply,
-                                          sizeof(rte_tcp_hdr), IPPROTO_TCP);
+  std::uint8_t* transport =
+      begin_message(packet, ResetTo::kSource, link, reply, sizeof(rte_tcp_hdr), IPPROTO_TCP);
   if (transport == nullptr) return nullptr;
   const auto* theirs = packet.at_offset<rte_tcp_hdr>(packet.l4);
   auto* ours = reinterpret_cast<rte_tcp_hdr*>(transport);
@@ -109,9 +109,9 @@ rte_mbuf* make_unreachable(const Packet& packet, LinkType link, rte_mbuf* reply)
   const std::uint32_t quote =
       std::min({packet.ip_end - packet.l3, (v4 ? kMaxError4 : kMaxError6) - headers,
                 packet.length() - packet.l3});
-  std::uint8_t* icmp = begin_message(packet, ResetTo::kSource, link, reply,
-                                     static_cast<std::uint16_t>(8 + quote),
-                                     v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6});
+  std::uint8_t* icmp =
+      begin_message(packet, ResetTo::kSource, link, reply, static_cast<std::uint16_t>(8 + quote),
+                    v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6});
   if (icmp == nullptr) return nullptr;
   icmp[0] = v4 ? 3 : 1;
   icmp[1] = v4 ? 13 : 1;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a box says in an endpoint's name. To the sender of a packet that it rejects: a TCP RST that the sender must accept
-// (RFC 9293 3.5.2), or ICMP destination unreachable, communication administratively prohibited
-// (RFC 1812 5.2.7.1: type 3 code 13; RFC 4443 3.1: type 1 code 1). Built from the packet as it came,
-// in the name of its destination, and sent back where it came from. To either end of a connection
-// that it ends: a RST in the other's name.
+// What a box says in an endpoint's name. To the sender of a packet that it rejects: a TCP RST that
+// the sender must accept (RFC 9293 3.5.2), or ICMP destination unreachable, communication
+// administratively prohibited (RFC 1812 5.2.7.1: type 3 code 13; RFC 4443 3.1: type 1 code 1).
+// Built from the packet as it came, in the name of its destination, and sent back where it came
+// from. To either end of a connection that it ends: a RST in the other's name.
 #pragma once
 
 #include "dataplane/packet.h"

@@ -31,12 +31,13 @@ namespace glassbox {
 
 // Half of the record: what a packet of one direction needs. Function slots follow.
 struct FlowSide {
-  Instant fresh_until;        // the session lives at least until then
-  Instant last_seen;          // the last packet of this direction
-  std::uint32_t lifetime_ms;  // what a packet of this direction adds; 0: it refreshes not every slot
-  std::uint8_t direction;     // 0: as the session was opened
-  Side egress;                // where packets of this direction leave
-  std::uint16_t needs;        // functions that have to admit the flow again
+  Instant fresh_until;  // the session lives at least until then
+  Instant last_seen;    // the last packet of this direction
+  std::uint32_t
+      lifetime_ms;         // what a packet of this direction adds; 0: it refreshes not every slot
+  std::uint8_t direction;  // 0: as the session was opened
+  Side egress;             // where packets of this direction leave
+  std::uint16_t needs;     // functions that have to admit the flow again
 };
 static_assert(sizeof(FlowSide) == 24);
 
@@ -237,7 +238,7 @@ class SessionTable {
     std::uint32_t direction_stride;
     std::uint32_t stride;
     HugeArray records;
-    std::uint32_t used = 0;          // records ever taken
+    std::uint32_t used = 0;           // records ever taken
     std::uint32_t free = UINT32_MAX;  // list of records given back
   };
 
@@ -257,7 +258,8 @@ class SessionTable {
   // Ends slots whose deadline is at or before now. Returns the next deadline, kNever: all is over.
   Instant expire_slots(SessionId session, Instant now);
   void recompute(SessionId session);
-  // After slots or lifetimes of a live session changed, when it may end sooner than the wheel knows.
+  // After slots or lifetimes of a live session changed, when it may end sooner than the wheel
+  // knows.
   void reschedule(SessionId session);
   void keep_young(SessionId session, Instant now);
   void end_slot(SessionId session, FunctionId function, Ending why, Instant when);

@@ -3,8 +3,9 @@
 // What a function can be told, declared, and what it was told, checked.
 //
 // A function lists its Parameters; the configuration layer reads them from YAML, refuses unknown
-// keys and wrong types with file and line, fills in defaults, and hands over Settings in which every
-// declared parameter is present unless it is optional without a default. Functions do not parse.
+// keys and wrong types with file and line, fills in defaults, and hands over Settings in which
+// every declared parameter is present unless it is optional without a default. Functions do not
+// parse.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,9 @@
 // it is maintained, whether losing it is harmless (soft) or not (hard), what bounds it, how long an
 // idle entry lives, what happens when it is full, and what end hosts notice when it is lost.
 //
-// declared() is consteval: a kind with no bound, no sentence, or a hard kind that evicts live entries
-// does not compile. Definitions: RFC 1958 2.3 and RFC 3724 2.2 (soft, hard), RFC 3234 facet 7.
+// declared() is consteval: a kind with no bound, no sentence, or a hard kind that evicts live
+// entries does not compile. Definitions: RFC 1958 2.3 and RFC 3724 2.2 (soft, hard), RFC 3234
+// facet 7.
 #pragma once
 
 #include <cstdint>
@@ -70,7 +71,8 @@ consteval StateKind declared(StateKind kind) {
   const bool can_be_hard =
       kind.state_class == StateClass::kHard ||
       (kind.exception.given() && kind.exception.state_class == StateClass::kHard);
-  if (can_be_hard && kind.on_full == OnFull::kEvict) throw "a hard kind must not evict live entries";
+  if (can_be_hard && kind.on_full == OnFull::kEvict)
+    throw "a hard kind must not evict live entries";
   if (kind.maintenance == Maintenance::kTimerRefreshed && !kind.idle_lifetime.given()) {
     throw "a timer-refreshed kind has an idle lifetime";
   }

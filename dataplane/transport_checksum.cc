@@ -16,7 +16,8 @@ std::uint32_t checksum_offset(const Packet& packet) {
 
 std::uint16_t stored_checksum(const Packet& packet) {
   std::uint16_t checksum;
-  std::memcpy(&checksum, rte_pktmbuf_mtod(packet.mbuf, const std::uint8_t*) + checksum_offset(packet),
+  std::memcpy(&checksum,
+              rte_pktmbuf_mtod(packet.mbuf, const std::uint8_t*) + checksum_offset(packet),
               sizeof(checksum));
   return checksum;
 }

@@ -34,7 +34,9 @@ inline constexpr Instant kNever = Instant::max();
 enum class Side : std::uint8_t { kInside = 0, kOutside = 1 };
 inline constexpr std::size_t kSides = 2;
 
-constexpr Side opposite(Side side) { return side == Side::kInside ? Side::kOutside : Side::kInside; }
+constexpr Side opposite(Side side) {
+  return side == Side::kInside ? Side::kOutside : Side::kInside;
+}
 constexpr std::size_t index_of(Side side) { return static_cast<std::size_t>(side); }
 constexpr const char* name_of(Side side) { return side == Side::kInside ? "inside" : "outside"; }
 

@@ -12,7 +12,8 @@ void Wheel::schedule(std::uint32_t index, Instant due) {
 void Wheel::place(std::uint32_t index, std::uint64_t tick) {
   const std::uint64_t distance = tick - tick_;
   int level = 0;
-  while (level < kLevels - 1 && distance >= (std::uint64_t{1} << (kSlotBits * (level + 1)))) ++level;
+  while (level < kLevels - 1 && distance >= (std::uint64_t{1} << (kSlotBits * (level + 1))))
+    ++level;
   const std::uint64_t furthest = tick_ + (std::uint64_t{1} << (kSlotBits * kLevels)) - 1;
   const std::uint64_t position = std::min(tick, furthest) >> (kSlotBits * level);
   const auto slot = static_cast<std::uint32_t>(level * kSlots + position % kSlots);

@@ -4,9 +4,10 @@
 // is 2^24 ns (16.8 ms), so that the wheel spans 2.3 years; what lies further out waits in the last
 // slot. Links live in an array beside the table (8 bytes an entry), nothing is allocated later.
 //
-// The wheel only reclaims. An entry's true deadline is the owner's to know: refreshing an entry does
-// not touch the wheel. When the scheduled time comes the owner is asked, and answers with the new
-// time or that the entry is gone. Empty time is skipped by bitmaps; work per advance() is bounded.
+// The wheel only reclaims. An entry's true deadline is the owner's to know: refreshing an entry
+// does not touch the wheel. When the scheduled time comes the owner is asked, and answers with the
+// new time or that the entry is gone. Empty time is skipped by bitmaps; work per advance() is
+// bounded.
 #pragma once
 
 #include <array>
@@ -35,8 +36,8 @@ class Wheel {
   template <typename Due>
   std::uint32_t advance(Instant now, std::uint32_t budget, Due due);
 
-  // Like advance() without a bound, and asks the entries of the present tick too: afterwards nothing
-  // whose deadline is at or before `now` is left. For reports, not for the datapath.
+  // Like advance() without a bound, and asks the entries of the present tick too: afterwards
+  // nothing whose deadline is at or before `now` is left. For reports, not for the datapath.
   template <typename Due>
   void settle(Instant now, Due due);
 

@@ -10,15 +10,16 @@
 namespace glassbox {
 namespace {
 
-// Entries that the wheel may ask in one turn: enough to keep up with any rate of new sessions that a
-// batch of 64 packets can bring, and small against the batch itself.
+// Entries that the wheel may ask in one turn: enough to keep up with any rate of new sessions that
+// a batch of 64 packets can bring, and small against the batch itself.
 constexpr std::uint32_t kExpiryBudget = 128;
 constexpr std::size_t kEntrantReserve = 4096;
 
 SessionLayout layout_of(const Chain& chain) {
   SessionLayout layout;
   for (std::size_t i = 0; i < chain.size(); ++i) {
-    if (chain[i]->spec().slot.wanted()) layout.add(static_cast<FunctionId>(i), chain[i]->spec().slot);
+    if (chain[i]->spec().slot.wanted())
+      layout.add(static_cast<FunctionId>(i), chain[i]->spec().slot);
   }
   return layout;
 }
@@ -69,9 +70,9 @@ Worker::Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, cons
   const SessionLayout layout = layout_of(chain_);
   sessions_ = std::make_unique<SessionTable>(layout, layout.empty() ? 1 : options.max_sessions,
                                              options.seed, *this);
-  fragments_ = std::make_unique<FragmentTable>(layout.empty() ? 1 : options.max_fragments,
-                                               options.max_fragments / 4,
-                                               options.fragment_lifetime);
+  fragments_ =
+      std::make_unique<FragmentTable>(layout.empty() ? 1 : options.max_fragments,
+                                      options.max_fragments / 4, options.fragment_lifetime);
   if (options.check_claims) checker_ = std::make_unique<ClaimChecker>(link_);
   observe(nullptr);
   entrants_.reserve(kEntrantReserve);

@@ -4,8 +4,8 @@
 // batch through the chain, transmit, settle the books. Run to completion; nothing is shared with
 // other workers.
 //
-// run_once(now) is the whole loop body and never reads a clock; a live port's loop calls it with the
-// TSC's time, a replay with the capture's.
+// run_once(now) is the whole loop body and never reads a clock; a live port's loop calls it with
+// the TSC's time, a replay with the capture's.
 #pragma once
 
 #include <memory>

@@ -17,8 +17,10 @@ bool Worker::open_session(Packet& packet, SessionId replaced) {
     rte_pktmbuf_free(packet.mbuf);
     return false;
   }
-  Opening opening{packet,   packet.arriving_tuple(), packet.ingress, opposite(packet.ingress),
-                  *session, 0,                       false,          packet.time};
+  Opening opening{packet,         packet.arriving_tuple(),
+                  packet.ingress, opposite(packet.ingress),
+                  *session,       0,
+                  false,          packet.time};
   if (!run_admission(opening, UINT16_MAX, packet)) {
     sessions_->abandon(*session);
     return false;
@@ -91,8 +93,8 @@ void Worker::undo_admission(const Opening& opening) {
 }
 
 // Whether the key of the flow's answers is free, or a session has it that has run out or lost the
-// slot on which the key rests: a translator may have given its port to this flow since. That session
-// attaches its new key when a packet completes it again.
+// slot on which the key rests: a translator may have given its port to this flow since. That
+// session attaches its new key when a packet completes it again.
 bool Worker::make_way(const Tuple& answer, const Opening& opening) {
   const FlowSide* other = sessions_->find(answer, opening.egress);
   if (other == nullptr) return true;
@@ -135,8 +137,10 @@ bool Worker::complete_session(Packet& packet, FlowSide* flow) {
   const SessionId session = sessions_->id_of(flow);
   const std::uint8_t direction = flow->direction;
   const std::uint8_t back = direction ^ 1;
-  Opening opening{packet,  packet.arriving_tuple(), packet.ingress, opposite(packet.ingress),
-                  session, direction,               true,           packet.time};
+  Opening opening{packet,         packet.arriving_tuple(),
+                  packet.ingress, opposite(packet.ingress),
+                  session,        direction,
+                  true,           packet.time};
   const std::uint16_t needed = flow->needs;
   if (!run_admission(opening, needed, packet)) {
     clear_slots(session, needed);

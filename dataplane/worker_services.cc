@@ -79,9 +79,8 @@ void Context::release(Held&& held, const Packet* cause) const {
   // The session may have ended meanwhile, and its record been taken by another.
   packet.flow = nullptr;
   if (packet.has(kKeyed)) {
-    packet.flow = packet.has(kIpv4)
-                      ? sessions().find(packet.key4, sessions().hash(packet.key4))
-                      : sessions().find(packet.key6, sessions().hash(packet.key6));
+    packet.flow = packet.has(kIpv4) ? sessions().find(packet.key4, sessions().hash(packet.key4))
+                                    : sessions().find(packet.key6, sessions().hash(packet.key6));
   }
   worker_.enter(packet, packet.ingress == Side::kInside ? self_ + 1 : self_ - 1);
 }
@@ -101,8 +100,8 @@ bool Context::inject(rte_mbuf* mbuf, Side toward, FlowSide* flow, const Packet* 
   like.time = cause != nullptr ? cause->time : now_;
   like.ingress = opposite(toward);
   like.egress = toward;
-  Packet packet = worker_.make_born(like, mbuf, self_, Origin::kInjected,
-                                    cause != nullptr ? cause->cause : 0);
+  Packet packet =
+      worker_.make_born(like, mbuf, self_, Origin::kInjected, cause != nullptr ? cause->cause : 0);
   parse(packet, worker_.link_, 0);
   packet.flow = flow;
   if (worker_.observer_ != nullptr) worker_.observer_->born(packet, self_);

@@ -77,9 +77,8 @@ bool Worker::reopens(Packet& packet, const FlowSide* flow) const {
 
 // The packet's session if it is live now; sessions that have run out end here.
 FlowSide* Worker::find_live(Packet& packet) {
-  FlowSide* flow = packet.has(kIpv4)
-                       ? sessions_->find(packet.key4, sessions_->hash(packet.key4))
-                       : sessions_->find(packet.key6, sessions_->hash(packet.key6));
+  FlowSide* flow = packet.has(kIpv4) ? sessions_->find(packet.key4, sessions_->hash(packet.key4))
+                                     : sessions_->find(packet.key6, sessions_->hash(packet.key6));
   if (flow == nullptr) return nullptr;
   const SessionId session = sessions_->id_of(flow);
   if (packet.time >= flow->fresh_until) {

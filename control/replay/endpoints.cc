@@ -121,8 +121,8 @@ std::optional<Face> Endpoints::face_for(const Flow& flow, const CapturedFlow& ca
                                     [&](const Query& q) { return q.id == *id; });
     if (query != flow.queries.rend()) return query->face;
   }
-  const bool agile = flow.server_has_id && flow.streams[0].short_header &&
-                     flow.streams[1].short_header;
+  const bool agile =
+      flow.server_has_id && flow.streams[0].short_header && flow.streams[1].short_header;
   return agile ? flow.last_face : flow.first_face;
 }
 
@@ -160,14 +160,15 @@ void Endpoints::show_face(Flow& flow, const CapturedFlow& captured, const Packet
 // RFC 9000: an address change is followed once both ends have sent short headers, if the server
 // chose a connection ID to be known by (9, 5.1).
 void Endpoints::watch_quic(Flow& flow, const Packet& delivered, int sender) {
-  if (!delivered.has(kUdp) || delivered.has(kFragmented) || delivered.ip_end < delivered.payload + 7u ||
-      delivered.ip_end > delivered.mbuf->data_len) {
+  if (!delivered.has(kUdp) || delivered.has(kFragmented) ||
+      delivered.ip_end < delivered.payload + 7u || delivered.ip_end > delivered.mbuf->data_len) {
     return;
   }
   const auto* bytes = delivered.at_offset<std::uint8_t>(delivered.payload);
   const bool long_header = (bytes[0] & 0xc0) == 0xc0;
   if (!long_header) {
-    if ((bytes[0] & 0xc0) == 0x40) flow.streams[static_cast<std::size_t>(sender)].short_header = true;
+    if ((bytes[0] & 0xc0) == 0x40)
+      flow.streams[static_cast<std::size_t>(sender)].short_header = true;
     return;
   }
   const std::uint32_t destination_length = bytes[5];
@@ -188,12 +189,13 @@ Reception Endpoints::deliver(const Packet& delivered, const PacketNote& note, Si
   if (egress == Side::kOutside) {
     if (is_stream(delivered) && flow.first_face) {
       const Tuple tuple = delivered.arriving_tuple();
-      known = tuple.source == flow.first_face->address && tuple.source_port == flow.first_face->port;
+      known =
+          tuple.source == flow.first_face->address && tuple.source_port == flow.first_face->port;
     }
     if (known) show_face(flow, captured, delivered, sender);
   } else if (comparable) {
-    known = delivered.arriving_tuple() ==
-            (sender == 0 ? captured.opener : captured.opener.reversed());
+    known =
+        delivered.arriving_tuple() == (sender == 0 ? captured.opener : captured.opener.reversed());
   }
   if (!known) {
     if (is_stream(delivered)) stream.dead = true;

@@ -35,8 +35,8 @@ class Endpoints {
     bool sendable = true;
     std::optional<Face> face;  // where a packet from the outside goes to; nullopt: as captured
   };
-  // Call for each packet of the capture in its order, parsed as captured; it counts as captured from
-  // here on.
+  // Call for each packet of the capture in its order, parsed as captured; it counts as captured
+  // from here on.
   Presentation present(const Packet& captured, const PacketNote& note);
 
   // A packet of the flow left the box by `egress`, parsed again. Its sequence numbers are those of
@@ -49,10 +49,10 @@ class Endpoints {
     Unwrapper unwrap;
     Intervals captured;
     Intervals accepted;
-    bool dead = false;            // its sender was answered by RST
-    bool ran = false;             // there was a run of packets this way
-    bool run_accepted = false;    // one packet of the latest run was accepted
-    bool short_header = false;    // QUIC: delivered this way
+    bool dead = false;          // its sender was answered by RST
+    bool ran = false;           // there was a run of packets this way
+    bool run_accepted = false;  // one packet of the latest run was accepted
+    bool short_header = false;  // QUIC: delivered this way
   };
   struct Query {
     std::uint32_t id;

@@ -223,9 +223,22 @@ Side FlowIndex::side_of_source(const Packet& packet, Side otherwise) const {
       packet.has(kIpv4)
           ? IpAddress::from_network(&packet.at_offset<rte_ipv4_hdr>(packet.l3)->src_addr, 4)
           : IpAddress::from_network(packet.at_offset<rte_ipv6_hdr>(packet.l3)->src_addr, 6);
-  const bool inside = std::any_of(networks_.begin(), networks_.end(),
-                                  [&](const Prefix& p) { return p.contains(source); });
-  return inside ? Side::kInside : Side::kOutside;
+  return is_inside(source) ? Side::kInside : Side::kOutside;
+}
+
+bool FlowIndex::is_inside(const IpAddress& address) const {
+  return std::any_of(networks_.begin(), networks_.end(),
+                     [&](const Prefix& prefix) { return prefix.contains(address); });
+}
+
+// Flows whose ends the networks tell apart; the others' initiator is inside.
+void FlowIndex::split_by_networks() {
+  for (PacketNote& note : notes_) {
+    if (note.flow == kNoFlow) continue;
+    const Tuple& opener = flow(note.flow).opener;
+    const bool outside_in = !is_inside(opener.source) && is_inside(opener.destination);
+    note.side = note.from_initiator != outside_in ? Side::kInside : Side::kOutside;
+  }
 }
 
 void FlowIndex::decide_sides() {
@@ -245,7 +258,9 @@ void FlowIndex::decide_sides() {
       break;
     }
     case Rule::kNetworks:
-      sides_in_words_ = "inside_networks";
+      sides_in_words_ =
+          sides_.else_initiator ? "inside_networks, else initiator" : "inside_networks";
+      if (sides_.else_initiator) split_by_networks();
       break;
     case Rule::kInitiator:
       sides_in_words_ = "initiator (inside)";
@@ -281,11 +296,12 @@ void FlowIndex::read_side_file() {
     if (line.empty() || line[0] == '#') continue;
     std::uint64_t packet = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), packet);
-    const std::string side(line.find_first_not_of(" \t,", static_cast<std::size_t>(end - line.data())) ==
-                                   std::string::npos
-                               ? ""
-                               : line.substr(line.find_first_not_of(
-                                     " \t,", static_cast<std::size_t>(end - line.data()))));
+    const std::string side(
+        line.find_first_not_of(" \t,", static_cast<std::size_t>(end - line.data())) ==
+                std::string::npos
+            ? ""
+            : line.substr(
+                  line.find_first_not_of(" \t,", static_cast<std::size_t>(end - line.data()))));
     if (error != std::errc{} || packet == 0 || packet > notes_.size() ||
         (side != "inside" && side != "outside")) {
       throw std::runtime_error(fmt::format(

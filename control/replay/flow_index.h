@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The flows of a capture, from the capture alone and never from the box's sessions
-// (measurement.md 1): captured 5-tuple; ICMP queries by addresses and identifier; ICMP errors belong
-// to the flow they quote, fragments to their datagram's. A SYN with a new initial sequence number
-// starts a new flow, silence never splits one.
+// (measurement.md 1): captured 5-tuple; ICMP queries by addresses and identifier; ICMP errors
+// belong to the flow they quote, fragments to their datagram's. A SYN with a new initial sequence
+// number starts a new flow, silence never splits one.
 //
 // A first pass over the capture fills it; the replay then asks packet by packet.
 #pragma once
@@ -34,7 +34,7 @@ struct CapturedFlow {
   std::uint64_t packets[2] = {0, 0};  // 0: from the initiator
   bool syn[2] = {false, false};
   std::uint32_t isn[2] = {0, 0};
-  bool acked = false;        // the initiator answered the SYN/ACK
+  bool acked = false;  // the initiator answered the SYN/ACK
   bool other_than_syn = false;
   std::uint64_t first = 0;  // packet numbers
   Wholeness wholeness() const;
@@ -84,6 +84,8 @@ class FlowIndex {
   void tie_fragment(const Packet& packet, PacketNote& note);
   static DatagramKey datagram_of(const Packet& packet);
   void decide_sides();
+  void split_by_networks();
+  bool is_inside(const IpAddress& address) const;
   Side side_of_source(const Packet& packet, Side otherwise) const;
   void read_side_file();
 

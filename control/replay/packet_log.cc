@@ -16,10 +16,9 @@ constexpr std::size_t kMaxFalls = 1000;
 constexpr std::size_t kMaxLies = 20;
 
 // measurement.md 3, P1: these may change without an endpoint's notice.
-constexpr FieldSet kFreeAtEndpoints =
-    FieldSet::of(Field::kIpId, Field::kIpDscp, Field::kIpTtl, Field::kIpv6Tclass, Field::kIpv6Hlim,
-                 Field::kIpv6Flow, Field::kEthDst, Field::kEthSrc, Field::kEthTrailer,
-                 Field::kVlanTag);
+constexpr FieldSet kFreeAtEndpoints = FieldSet::of(
+    Field::kIpId, Field::kIpDscp, Field::kIpTtl, Field::kIpv6Tclass, Field::kIpv6Hlim,
+    Field::kIpv6Flow, Field::kEthDst, Field::kEthSrc, Field::kEthTrailer, Field::kVlanTag);
 
 std::string names_of(const FieldSet& fields, const char* separator) {
   std::string text;
@@ -191,9 +190,8 @@ void PacketLog::unsent(const Packet&, Side) {
 // --- what left ---------------------------------------------------------------------------------
 
 void PacketLog::end_turn(const Deliver& deliver) {
-  std::stable_sort(turn_.begin(), turn_.end(), [](const Transmission& a, const Transmission& b) {
-    return a.cause < b.cause;
-  });
+  std::stable_sort(turn_.begin(), turn_.end(),
+                   [](const Transmission& a, const Transmission& b) { return a.cause < b.cause; });
   for (Transmission& sent : turn_) {
     settle_effects(*sent.record, sent.bytes);
     write_out(sent);
@@ -240,7 +238,8 @@ std::string PacketLog::comment(const Record& record) const {
   }
   std::string text = fmt::format("forward n {} in {}", record.number, record.in);
   for (const Claim& effect : record.effects) {
-    text += fmt::format("; {}: {}", name_of_function(effect.function), names_of(effect.fields, " "));
+    text +=
+        fmt::format("; {}: {}", name_of_function(effect.function), names_of(effect.fields, " "));
   }
   return text;
 }
@@ -379,8 +378,8 @@ void PacketLog::write_line(const Record& record) {
   } else if (record.verdict == Verdict::kHold || record.verdict == Verdict::kMerge) {
     line += fmt::format(R"(,"by":"{}")", name_of_function(record.by));
   } else if (record.verdict == Verdict::kInject) {
-    line += fmt::format(R"(,"by":"{}","cause":{})", name_of_function(record.by),
-                        number(record.cause));
+    line +=
+        fmt::format(R"(,"by":"{}","cause":{})", name_of_function(record.by), number(record.cause));
   }
   if (record.missing != 0) line += R"(,"truncated":true)";
   line += R"(,"effects":[)";

@@ -30,8 +30,8 @@ enum class FlowIntent : std::uint8_t { kWanted, kRefused, kUnknown };
 class PacketLog final : public Observer {
  public:
   struct Names {
-    std::vector<std::string> functions;                 // by position in the chain
-    std::vector<std::span<const DropReason>> reasons;   // likewise
+    std::vector<std::string> functions;                // by position in the chain
+    std::vector<std::span<const DropReason>> reasons;  // likewise
   };
   // `out` and `lines` may be nullptr.
   PacketLog(const FlowIndex& flows, std::vector<FlowIntent> intents, Names names, LinkType link,
@@ -64,7 +64,15 @@ class PacketLog final : public Observer {
   void unsent(const Packet& packet, Side side) override;
 
  private:
-  enum class Verdict : std::uint8_t { kPending, kForward, kDrop, kHold, kMerge, kPrevented, kInject };
+  enum class Verdict : std::uint8_t {
+    kPending,
+    kForward,
+    kDrop,
+    kHold,
+    kMerge,
+    kPrevented,
+    kInject
+  };
   struct Claim {
     FunctionId function;
     FieldSet fields;
@@ -86,7 +94,7 @@ class PacketLog final : public Observer {
     std::vector<Claim> effects;  // of those, what differs on the wire
     FieldSet differing;
     std::vector<std::pair<std::uint64_t, Side>> out;
-    std::uint32_t pieces = 1;  // on their way: the packet and the parts it was split into
+    std::uint32_t pieces = 1;        // on their way: the packet and the parts it was split into
     std::vector<std::uint64_t> ids;  // under which the worker knows it and its parts
   };
   struct Transmission {

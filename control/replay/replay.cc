@@ -133,9 +133,8 @@ void Replay::step(const CaptureSet::Frame& frame) {
   }
   rte_mbuf* mbuf = make_mbuf(pool_.pool, frame.bytes);
   if (mbuf == nullptr) {
-    throw std::runtime_error(
-        fmt::format("packet {}: no mbuf left: the functions hold {} packets", frame.number,
-                    worker_->ledger().total().held));
+    throw std::runtime_error(fmt::format("packet {}: no mbuf left: the functions hold {} packets",
+                                         frame.number, worker_->ledger().total().held));
   }
   Packet packet;
   packet.mbuf = mbuf;
@@ -210,8 +209,8 @@ void Replay::turn(Instant now) {
 
 void Replay::sample(Instant now) {
   for (const StateRow& row : read_state(*worker_, config_, now)) {
-    timeline_.push_back({now, row.function, std::string(row.kind.name), row.census.entries(),
-                         row.census.bytes()});
+    timeline_.push_back(
+        {now, row.function, std::string(row.kind.name), row.census.entries(), row.census.bytes()});
   }
 }
 

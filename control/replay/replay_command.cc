@@ -25,7 +25,8 @@ constexpr unsigned kEalMegabytes = 256;
 // One line on a terminal, redrawn; nothing in a pipe.
 class Progress {
  public:
-  Progress(bool wanted, const char* what) : on_(wanted && isatty(STDERR_FILENO) != 0), what_(what) {}
+  Progress(bool wanted, const char* what)
+      : on_(wanted && isatty(STDERR_FILENO) != 0), what_(what) {}
   ~Progress() {
     if (drawn_) std::fputs("\r\033[K", stderr);
   }
@@ -63,6 +64,7 @@ SideChoice choose_sides(const ReplayOptions& options, const Config& config) {
   SideChoice sides = options.sides;
   if (!options.sides_given && !config.inside_networks.empty()) {
     sides.rule = SideChoice::Rule::kNetworks;
+    sides.else_initiator = true;
   }
   if (sides.rule == SideChoice::Rule::kNetworks && config.inside_networks.empty()) {
     throw ConfigError({config.file, 0, 0},
@@ -79,7 +81,8 @@ struct Outputs {
   std::optional<OutputFile> packets;
 
   Outputs(const ReplayOptions& options, int linktype) {
-    if (!options.presented.empty()) presented = must(PcapngWriter::open(options.presented, linktype));
+    if (!options.presented.empty())
+      presented = must(PcapngWriter::open(options.presented, linktype));
     if (!options.out.empty()) out = must(PcapngWriter::open(options.out, linktype));
     if (!options.packets.empty()) packets = must(OutputFile::open(options.packets));
   }
@@ -108,8 +111,9 @@ void print_result(const ReplayOptions& options, const Report& report) {
     const bool color = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
     std::fputs(summary(report, {.color = color, .width = 100}).c_str(), stdout);
     if (!options.report.empty()) {
-      std::fputs(fmt::format("\nreport  {0}/report.html  {0}/report.json\n", options.report).c_str(),
-                 stdout);
+      std::fputs(
+          fmt::format("\nreport  {0}/report.html  {0}/report.json\n", options.report).c_str(),
+          stdout);
     }
   }
 }
@@ -141,8 +145,7 @@ int run_replay(const ReplayOptions& options) {
   report.command = "replay";
   report.configuration = std::filesystem::path(options.config).filename().string();
   describe_workload(options, report);
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!options.report.empty()) must(write_report(report, options.report));
   print_result(options, report);
   if (!report.balanced || !report.lies.empty()) {

@@ -15,6 +15,8 @@ namespace glassbox {
 struct SideChoice {
   enum class Rule : std::uint8_t { kInitiator, kNetworks, kMac, kFile };
   Rule rule = Rule::kInitiator;
+  // kNetworks: a flow that has both ends, or none, in the networks goes by its initiator.
+  bool else_initiator = false;
   std::vector<std::array<std::uint8_t, 6>> inside_macs;  // kMac
   std::string file;                                      // kFile
 };
@@ -28,7 +30,7 @@ struct ReplayOptions {
   std::string packets;    // JSON Lines, one a packet
   std::string report;     // directory for report.json
   SideChoice sides;
-  bool sides_given = false;  // else by inside_networks where the configuration has them
+  bool sides_given = false;  // else by inside_networks where they tell a flow's ends apart
   bool fix_checksums = false;
   bool quiet = false;
   bool json = false;                  // the summary as JSON
