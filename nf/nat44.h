@@ -14,7 +14,7 @@
 //
 // What is not translated: IPv6 (`ipv6`), frames that are not IP (`non_ip`) and other protocols
 // (`other_protocols`) pass or drop as configured. Packets from or to an address that no NAT can
-// stand for (0/8, 127/8, 169.254/16, 224/4 and above) drop: a mapping for them would be a lie, and
+// stand for (0/8, 169.254/16, 224/4 and above) drop: a mapping for them would be a lie, and
 // passing them would show inside addresses outside. So do packets that cannot be parsed. From the
 // outside only what is addressed to the pool enters.
 //

@@ -10,12 +10,13 @@ namespace {
 
 Admission refused(Nat44::Reason reason) { return Admission::refuse(reason); }
 
-// Addresses that only mean something on their own link or host, or name no single host (RFC 6890
-// 2.2.2, RFC 5771, RFC 1112 4).
+// Not: addresses that only mean something on their own link, or name no single host (RFC 6890 2.2.2,
+// RFC 5771, RFC 1112 4). Loopback addresses are translated like any other: captures are taken there,
+// and keeping martians out is a firewall's business.
 bool is_translatable(const IpAddress& address) {
   const std::uint32_t value = address.v4_host_order();
   const std::uint32_t first = value >> 24;
-  return first != 0 && first != 127 && (value >> 16) != 0xa9fe && first < 224;
+  return first != 0 && (value >> 16) != 0xa9fe && first < 224;
 }
 
 bool is_lone_syn(std::uint8_t flags) { return (flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn; }

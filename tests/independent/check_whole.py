@@ -41,6 +41,8 @@ class Ends:
         elif f.get("icmp.type") == 8 or f.get("icmpv6.type") == 128:
             ident = f.get("icmp.ident", f.get("icmpv6.echo.identifier"))
             self.proto, ports = "icmp", (ident, 0)
+        if "pppoe.session_id" in f:
+            self.proto = None  # a tunnel: nothing in it is the box's to translate
         self.src, self.dst = (source, ports[0]), (target, ports[1])
 
 
@@ -134,8 +136,10 @@ class Whole:
     def _is_policy(self, line):
         if line["verdict"] != "drop":
             return False
-        if self.intended is not None:
-            return (line["by"], line["reason"]) in self.intended
+        if line["reason"] == "malformed":
+            return True  # what cannot be parsed is no part of a connection that a box could know
+        if self.intended is not None and (line["by"], line["reason"]) in self.intended:
+            return True
         return line["by"] in self.args.policy
 
     def run(self):
@@ -399,7 +403,7 @@ def main(argv=None):
     parser.add_argument("--presented", help="what entered the box, for the outside wire")
     parser.add_argument("--report", help="report.json: only drops it calls intended are policy")
     parser.add_argument("--policy", action="append", metavar="FUNCTION",
-                        help="without a report, drops by these are policy (default: "
+                        help="drops by these are policy, too (default without a report: "
                              + ", ".join(_POLICY_FUNCTIONS) + ")")
     for name, default, text in (("established", 7440, "an open TCP connection"),
                                 ("tcp-lifetime", 240, "any TCP mapping"),
@@ -408,7 +412,7 @@ def main(argv=None):
         parser.add_argument(f"--{name}", type=float, default=default, metavar="SECONDS",
                             help=f"least idle life of {text} (default {default})")
     args = parser.parse_args(argv)
-    args.policy = args.policy or _POLICY_FUNCTIONS
+    args.policy = args.policy or (() if args.report else _POLICY_FUNCTIONS)
     try:
         return check(args)
     except (OSError, ValueError, pcapfile.CaptureError, tshark.TsharkError) as error:
