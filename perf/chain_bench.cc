@@ -9,8 +9,7 @@ namespace glassbox::perf {
 namespace {
 
 constexpr const char* kWire = "[]";
-constexpr const char* kBoth =
-    "[firewall, nat44: { pool: 203.0.113.0/24, max_mappings: 4194304 }]";
+constexpr const char* kBoth = "[firewall, nat44: { pool: 203.0.113.0/24, max_mappings: 4194304 }]";
 
 void FirewallNat44(benchmark::State& state) { run_flows(state, kBoth, true); }
 BENCHMARK(FirewallNat44)->Apply(at_three_sizes);

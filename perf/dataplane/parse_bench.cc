@@ -18,8 +18,8 @@ struct Frames {
   Frames() : pool(kFrames, 2048) {
     for (std::uint32_t i = 0; i < kFrames; ++i) {
       mbufs[i] = rte_pktmbuf_alloc(pool.get());
-      write_frame(reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(mbufs[i], kFrame)),
-                  outward(i), full_checksums(outward(i), i), i);
+      write_frame(reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(mbufs[i], kFrame)), outward(i),
+                  full_checksums(outward(i), i), i);
     }
   }
   ~Frames() { rte_pktmbuf_free_bulk(mbufs.data(), kFrames); }

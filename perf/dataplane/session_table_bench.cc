@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The session table alone: bulk lookup in the stages of the worker, keys drawn at random; hits, with
-// the key compared and the timer refreshed, and misses.
+// The session table alone: bulk lookup in the stages of the worker, keys drawn at random; hits,
+// with the key compared and the timer refreshed, and misses.
 #include <benchmark/benchmark.h>
 
 #include "dataplane/session_table.h"
@@ -33,9 +33,8 @@ class Table {
     for (std::uint32_t i = 0; i < sessions; ++i) {
       const SessionId session = table_.open(false, kNow).value();
       const Tuple tuple = key_of(i).tuple();
-      const bool in =
-          table_.attach(session, 0, tuple, Side::kInside, Side::kOutside) &&
-          table_.attach(session, 1, tuple.reversed(), Side::kOutside, Side::kInside);
+      const bool in = table_.attach(session, 0, tuple, Side::kInside, Side::kOutside) &&
+                      table_.attach(session, 1, tuple.reversed(), Side::kOutside, Side::kInside);
       if (!in) throw std::runtime_error("the table is full");
       table_.occupy(session, 0, std::chrono::seconds(300), kNow);
       table_.commit(session, kNow);

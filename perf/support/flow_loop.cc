@@ -31,7 +31,19 @@ std::uint64_t cpu_nanoseconds() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+// Repetitions of one benchmark follow each other: they share the flows, which take long to open.
+struct Established {
+  std::pair<std::string, std::uint32_t> made_for;
+  std::unique_ptr<FlowLoop> loop;
+};
+Established& established() {
+  static Established kept;
+  return kept;
+}
+
 }  // namespace
+
+void let_go_of_flows() { established() = {}; }
 
 // --- ports -------------------------------------------------------------------------------------
 
@@ -81,9 +93,9 @@ FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capa
   Worker::Options options;
   options.max_sessions = capacity + capacity / 4;
   options.check_claims = false;
-  worker_ = std::make_unique<Worker>(chain_from(chain, options.max_sessions),
-                                     ports_.at(Side::kInside), ports_.at(Side::kOutside),
-                                     ports_.pool(), options);
+  worker_ =
+      std::make_unique<Worker>(chain_from(chain, options.max_sessions), ports_.at(Side::kInside),
+                               ports_.at(Side::kOutside), ports_.pool(), options);
 }
 
 std::uint32_t FlowLoop::turn() {
@@ -153,9 +165,7 @@ void Meter::report(benchmark::State& state, std::uint64_t packets) const {
 
 void run_flows(benchmark::State& state, const std::string& chain, bool translates) {
   const auto flows = static_cast<std::uint32_t>(state.range(0));
-  // Repetitions of one benchmark follow each other: they share the flows, which take long to open.
-  static std::unique_ptr<FlowLoop> loop;
-  static std::pair<std::string, std::uint32_t> made_for;
+  auto& [made_for, loop] = established();
   if (made_for != std::pair(chain, flows)) {
     loop.reset();
     loop = std::make_unique<FlowLoop>(chain, translates, flows);
@@ -191,8 +201,8 @@ void open_flows(benchmark::State& state, const std::string& chain, bool translat
 void measured(benchmark::internal::Benchmark* benchmark) {
   benchmark->Repetitions(10)
       ->ReportAggregatesOnly()
-      ->ComputeStatistics("min",
-                          [](const std::vector<double>& all) { return *std::ranges::min_element(all); })
+      ->ComputeStatistics(
+          "min", [](const std::vector<double>& all) { return *std::ranges::min_element(all); })
       ->ComputeStatistics(
           "max", [](const std::vector<double>& all) { return *std::ranges::max_element(all); });
 }

@@ -86,6 +86,8 @@ class Meter {
 
 // The body of a benchmark: state.range(0) established conversations through `chain`.
 void run_flows(benchmark::State& state, const std::string& chain, bool translates = false);
+// What run_flows() has kept; before the EAL ends.
+void let_go_of_flows();
 // The same for new ones: state.range(0) of them are opened, with state.range(1) alive before.
 void open_flows(benchmark::State& state, const std::string& chain, bool translates = false);
 // Repetitions and statistics of every benchmark here.

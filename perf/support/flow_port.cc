@@ -80,8 +80,8 @@ void FlowPort::fill(Burst& burst) {
 
 void FlowPort::receive(Burst& burst) {
   burst.stamped = false;
-  burst.count = static_cast<std::uint16_t>(
-      std::min({std::uint32_t{kMaxBatch}, remaining_, ring_.held()}));
+  burst.count =
+      static_cast<std::uint16_t>(std::min({std::uint32_t{kMaxBatch}, remaining_, ring_.held()}));
   if (burst.count == 0) return;
   if (side_ == Side::kInside) {
     fill<Side::kInside>(burst);

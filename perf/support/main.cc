@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "perf/support/flow_loop.h"
 #include "perf/support/mbuf_pool.h"
 
 namespace {
@@ -28,10 +29,18 @@ int first_allowed_cpu() {
 }
 
 bool start_eal(int cpu) {
-  std::vector<std::string> arguments = {
-      "glassbox_bench", "--no-huge",      "--no-pci",  "-l", std::to_string(cpu), "-m", "64",
-      "--no-shconf",    "--no-telemetry", "--iova-mode=va",  "--log-level=*:error",
-      "--file-prefix=gbperf" + std::to_string(getpid())};
+  std::vector<std::string> arguments = {"glassbox_bench",
+                                        "--no-huge",
+                                        "--no-pci",
+                                        "-l",
+                                        std::to_string(cpu),
+                                        "-m",
+                                        "64",
+                                        "--no-shconf",
+                                        "--no-telemetry",
+                                        "--iova-mode=va",
+                                        "--log-level=*:error",
+                                        "--file-prefix=gbperf" + std::to_string(getpid())};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   return rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
@@ -51,9 +60,11 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("pinned_to_cpu", std::to_string(cpu));
   // Said before the benchmarks run, because the context is written first.
   benchmark::AddCustomContext("memory", glassbox::perf::memory_in_use());
-  benchmark::AddCustomContext("anonymous_huge_kb", std::to_string(glassbox::perf::huge_kilobytes()));
+  benchmark::AddCustomContext("anonymous_huge_kb",
+                              std::to_string(glassbox::perf::huge_kilobytes()));
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
+  glassbox::perf::let_go_of_flows();
   rte_eal_cleanup();
   return 0;
 }

@@ -13,7 +13,7 @@
 namespace glassbox::perf {
 namespace {
 
-constexpr unsigned kCache = 0;  // mbufs go round in a ring of the benchmark
+constexpr unsigned kCache = 0;             // mbufs go round in a ring of the benchmark
 constexpr std::size_t kObjectSlack = 256;  // the mempool's own header and alignment
 
 [[noreturn]] void fail(const char* what) {
@@ -61,9 +61,8 @@ MbufPool::MbufPool(unsigned mbufs, unsigned room, bool huge) {
   rte_pktmbuf_pool_private options{};
   options.mbuf_data_room_size = buffer;
   rte_pktmbuf_pool_init(pool_, &options);
-  const int populated =
-      rte_mempool_populate_iova(pool_, reinterpret_cast<char*>(memory_.data()), RTE_BAD_IOVA,
-                                memory_.size(), nullptr, nullptr);
+  const int populated = rte_mempool_populate_iova(pool_, reinterpret_cast<char*>(memory_.data()),
+                                                  RTE_BAD_IOVA, memory_.size(), nullptr, nullptr);
   if (populated < 0 || static_cast<unsigned>(populated) < mbufs) {
     rte_errno = ENOMEM;
     fail("rte_mempool_populate_iova");

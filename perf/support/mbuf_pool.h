@@ -2,8 +2,8 @@
 //
 // A packet pool whose mbufs lie on transparent huge pages, without root and without hugetlbfs.
 //
-// The EAL's own memory under --no-huge is a memfd in pages of 4 KiB, and 8,192 mbufs there need more
-// TLB entries than a core has. Here the memory is a HugeArray that the pool is populated from.
+// The EAL's own memory under --no-huge is a memfd in pages of 4 KiB, and 8,192 mbufs there need
+// more TLB entries than a core has. Here the memory is a HugeArray that the pool is populated from.
 #pragma once
 
 #include <rte_mempool.h>
