@@ -8,6 +8,7 @@
 #include <random>
 
 #include "dataplane/session_table.h"
+#include "dataplane/transport_checksum.h"
 #include "tests/support/mbufs.h"
 
 namespace glassbox::test {

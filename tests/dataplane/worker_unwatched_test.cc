@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The worker takes shorter ways when nobody watches it: what leaves must be the same.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/support/bed.h"
+#include "tests/support/packets.h"
+
+namespace glassbox::test {
+namespace {
+
+constexpr const char* kChain =
+    "- firewall: { rules: [{ from: inside, protocol: udp, port: 99, action: drop }] }\n"
+    "- nat44: { pool: [203.0.113.1/32] }\n";
+
+std::string host(unsigned number) {
+  return "192.168.1." + std::to_string(1 + number % 20) + ":" + std::to_string(1000 + number % 7);
+}
+
+// Flows of UDP and TCP from the inside, and answers to what the NAT made of them.
+std::vector<Bytes> inside_frames(std::mt19937& random) {
+  std::vector<Bytes> frames;
+  const unsigned count = 1 + random() % 40;
+  for (unsigned i = 0; i < count; ++i) {
+    const std::string source = host(static_cast<unsigned>(random()));
+    const std::string target = random() % 8 == 0 ? "198.51.100.1:99" : "198.51.100.1:53";
+    if (random() % 3 == 0) {
+      frames.push_back(
+          frame().tcp(source, target).flags(random() % 2 == 0 ? "S" : "A").payload("x"));
+    } else {
+      frames.push_back(frame().udp(source, target).payload("query"));
+    }
+  }
+  return frames;
+}
+
+struct Run {
+  std::vector<std::pair<Side, Bytes>> out;
+  Balance balance;
+};
+
+Run run(unsigned seed, bool watched) {
+  Pool pool(1023);
+  MemoryPort inside;
+  MemoryPort outside;
+  Worker::Options options = Bed::small_worker();
+  options.check_claims = watched;
+  Run result;
+  {
+    Worker worker(chain_of(kChain), inside, outside, pool.get(), options);
+    std::mt19937 random(seed);
+    std::vector<Bytes> answers;
+    for (int turn = 0; turn < 60; ++turn) {
+      const Instant now{std::chrono::milliseconds(1000 + 400 * turn)};
+      for (const Bytes& bytes : inside_frames(random)) inside.push(pool.mbuf(bytes), now);
+      for (const Bytes& bytes : answers) outside.push(pool.mbuf(bytes), now);
+      answers.clear();
+      worker.run_once(now);
+      for (const Side side : {Side::kInside, Side::kOutside}) {
+        MemoryPort& port = side == Side::kInside ? inside : outside;
+        while (rte_mbuf* mbuf = port.pop()) {
+          Bytes bytes = bytes_of(mbuf);
+          rte_pktmbuf_free(mbuf);
+          const Seen seen = read(bytes);
+          if (side == Side::kOutside && seen.protocol == 17) {
+            answers.push_back(
+                frame()
+                    .udp(seen.destination + ":" + std::to_string(seen.destination_port),
+                         seen.source + ":" + std::to_string(seen.source_port))
+                    .payload("answer"));
+          }
+          result.out.emplace_back(side, std::move(bytes));
+        }
+      }
+      if (answers.size() > kMaxBatch) answers.resize(kMaxBatch);
+    }
+    result.balance = worker.ledger().total();
+  }
+  return result;
+}
+
+class Unwatched : public ::testing::TestWithParam<unsigned> {};
+
+TEST_P(Unwatched, SamePacketsLeaveAsWhenWatched) {
+  const Run watched = run(GetParam(), true);
+  const Run unwatched = run(GetParam(), false);
+  ASSERT_GT(watched.out.size(), 500u);
+  EXPECT_EQ(watched.out, unwatched.out);
+  EXPECT_TRUE(Ledger::balanced(unwatched.balance));
+  EXPECT_EQ(watched.balance.dropped, unwatched.balance.dropped);
+  EXPECT_GT(unwatched.balance.dropped, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Unwatched, ::testing::Range(1u, 9u));
+
+}  // namespace
+}  // namespace glassbox::test
