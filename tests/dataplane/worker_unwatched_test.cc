@@ -36,18 +36,18 @@ std::vector<Bytes> inside_frames(std::mt19937& random) {
   return frames;
 }
 
-struct Run {
+struct Outcome {
   std::vector<std::pair<Side, Bytes>> out;
   Balance balance;
 };
 
-Run run(unsigned seed, bool watched) {
+Outcome run(unsigned seed, bool watched) {
   Pool pool(1023);
   MemoryPort inside;
   MemoryPort outside;
   Worker::Options options = Bed::small_worker();
   options.check_claims = watched;
-  Run result;
+  Outcome result;
   {
     Worker worker(chain_of(kChain), inside, outside, pool.get(), options);
     std::mt19937 random(seed);
@@ -84,8 +84,8 @@ Run run(unsigned seed, bool watched) {
 class Unwatched : public ::testing::TestWithParam<unsigned> {};
 
 TEST_P(Unwatched, SamePacketsLeaveAsWhenWatched) {
-  const Run watched = run(GetParam(), true);
-  const Run unwatched = run(GetParam(), false);
+  const Outcome watched = run(GetParam(), true);
+  const Outcome unwatched = run(GetParam(), false);
   ASSERT_GT(watched.out.size(), 500u);
   EXPECT_EQ(watched.out, unwatched.out);
   EXPECT_TRUE(Ledger::balanced(unwatched.balance));
