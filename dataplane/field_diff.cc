@@ -303,10 +303,7 @@ bool same_shape(const Dissection& a, const Dissection& b) {
 
 FieldSet differing_fields(FrameBytes before, FrameBytes after, LinkType link) {
   FieldSet fields;
-  if (before.size() == after.size() &&
-      std::memcmp(before.data(), after.data(), before.size()) == 0) {
-    return fields;
-  }
+  if (std::ranges::equal(before, after)) return fields;
   const Dissection a = dissect(before, link);
   const Dissection b = dissect(after, link);
   if (same_shape(a, b)) {
