@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 
 #include "control/config.h"
@@ -43,12 +44,19 @@ Established& established() {
 
 }  // namespace
 
+bool on_huge_pages() { return std::getenv("GLASSBOX_PERF_SMALL_PAGES") == nullptr; }
+
+std::string memory_in_use() {
+  return on_huge_pages() ? "packets and tables on transparent huge pages"
+                         : "tables on transparent huge pages, packets on small ones";
+}
+
 void let_go_of_flows() { established() = {}; }
 
 // --- ports -------------------------------------------------------------------------------------
 
 FlowPorts::FlowPorts(std::uint32_t flows)
-    : pool_(MbufRing::kSize, kRoom),
+    : pool_(MbufRing::kSize, kRoom, on_huge_pages()),
       flows_(flows),
       inside_(Side::kInside, flows_, ring_, 0x9e3779b97f4a7c15),
       outside_(Side::kOutside, flows_, ring_, 0xd1b54a32d192ed03) {

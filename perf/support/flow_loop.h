@@ -10,11 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/mbuf_pool.h"
 #include "dataplane/worker.h"
 #include "perf/support/flow_port.h"
-#include "perf/support/mbuf_pool.h"
 
 namespace glassbox::perf {
+
+// False with GLASSBOX_PERF_SMALL_PAGES in the environment: mbufs in the EAL's own memory.
+bool on_huge_pages();
+// Where packets and tables lie, in words.
+std::string memory_in_use();
 
 // The two ports and what they share. Until a chain has said otherwise, nothing is translated.
 class FlowPorts {

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/mbuf_pool.h"
 #include "perf/support/flow_loop.h"
-#include "perf/support/mbuf_pool.h"
 
 namespace {
 
@@ -60,8 +60,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("pinned_to_cpu", std::to_string(cpu));
   // Said before the benchmarks run, because the context is written first.
   benchmark::AddCustomContext("memory", glassbox::perf::memory_in_use());
-  benchmark::AddCustomContext("anonymous_huge_kb",
-                              std::to_string(glassbox::perf::huge_kilobytes()));
+  benchmark::AddCustomContext("anonymous_huge_kb", std::to_string(glassbox::huge_kilobytes()));
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   glassbox::perf::let_go_of_flows();

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "perf/support/mbuf_pool.h"
+#include "dataplane/mbuf_pool.h"
 
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 
-namespace glassbox::perf {
+namespace glassbox {
 namespace {
 
-constexpr unsigned kCache = 0;             // mbufs go round in a ring of the benchmark
+constexpr unsigned kCache = 0;             // mbufs go round in a ring of the user's
 constexpr std::size_t kObjectSlack = 256;  // the mempool's own header and alignment
 
 [[noreturn]] void fail(const char* what) {
@@ -21,13 +20,6 @@ constexpr std::size_t kObjectSlack = 256;  // the mempool's own header and align
 }
 
 }  // namespace
-
-bool on_huge_pages() { return std::getenv("GLASSBOX_PERF_SMALL_PAGES") == nullptr; }
-
-std::string memory_in_use() {
-  return on_huge_pages() ? "packets and tables on transparent huge pages"
-                         : "tables on transparent huge pages, packets on small ones";
-}
 
 std::size_t huge_kilobytes() {
   constexpr std::size_t kProbe = 32u << 20;
@@ -45,7 +37,7 @@ std::size_t huge_kilobytes() {
 
 MbufPool::MbufPool(unsigned mbufs, unsigned room, bool huge) {
   static int number = 0;
-  const std::string name = "perf" + std::to_string(number++);
+  const std::string name = "mbufs" + std::to_string(number++);
   const auto buffer = static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + room);
   if (!huge) {
     pool_ = rte_pktmbuf_pool_create(name.c_str(), mbufs, kCache, 0, buffer, SOCKET_ID_ANY);
@@ -72,4 +64,4 @@ MbufPool::MbufPool(unsigned mbufs, unsigned room, bool huge) {
 
 MbufPool::~MbufPool() { rte_mempool_free(pool_); }
 
-}  // namespace glassbox::perf
+}  // namespace glassbox
