@@ -12,26 +12,16 @@
 #include "control/report/html.h"
 #include "control/report/page_parts.h"
 #include "control/report/report_json.h"
-#include "control/report/report_svg.h"
 #include "control/report/report_tables.h"
+#include "control/report/sections.h"
 
 namespace glassbox {
 namespace {
 
-constexpr int kChartWide = 1080;
-constexpr int kChartNarrow = 356;
-
-// A drawing for wide pages and one for narrow ones; the style sheet shows one of them.
-std::string both(const std::string& wide, const std::string& narrow) {
-  return fmt::format("<div class=\"wide\">{}</div>\n<div class=\"narrow\">{}</div>\n", wide,
-                     narrow);
-}
-
 std::string title_of(const Report& report) {
   const std::vector<std::string>& files = report.workload.files;
   return fmt::format(
-      "glassbox {}: {} through {}", report.command,
-      files.empty() ? "live traffic" : fmt::format("{}", fmt::join(files, ", ")),
+      "{} through {}", files.empty() ? "live traffic" : fmt::format("{}", fmt::join(files, ", ")),
       report.chain.empty() ? "the wire" : fmt::format("{}", fmt::join(report.chain, ", ")));
 }
 
@@ -55,91 +45,45 @@ std::string head(const Report& report) {
       report.balanced
           ? "<p class=\"verdict good\">&#10003; Balanced: every packet is accounted for.</p>"
           : "<p class=\"verdict bad\">&#10007; NOT BALANCED: the books do not add up.</p>";
-  return fmt::format("<header>\n<h1>{}</h1>\n<p class=\"quiet\">{}</p>\n{}\n",
-                     escape_html(title_of(report)),
-                     escape_html(fmt::format("{}", fmt::join(words, " · "))), verdict);
-}
-
-std::string headline(std::string_view name, const std::string& figure, const std::string& detail) {
   return fmt::format(
-      "<li><div class=\"name\">{}</div><div class=\"figure\">{}</div><div "
-      "class=\"detail\">{}</div></li>\n",
-      escape_html(name), escape_html(figure), escape_html(detail));
+      "<header>\n<p class=\"brand\"><b>glassbox</b> transparency report</p>\n<h1>{}</h1>\n<p "
+      "class=\"quiet\">{}</p>\n{}</header>\n",
+      escape_html(title_of(report)), escape_html(fmt::format("{}", fmt::join(words, " · "))),
+      verdict);
 }
 
-std::string predicate_headline(std::string_view name, const std::optional<Predicate>& step) {
-  if (!step) return "";
-  return headline(
-      name, share_text(step->flows, step->of),
-      fmt::format("{} of {} wanted whole flows", with_commas(step->flows), with_commas(step->of)));
-}
-
-std::string headlines(const Report& report) {
-  const DropSums drops = sum_drops(report);
-  std::string list = predicate_headline("P0 wire-exact, taken alone", report.p0) +
-                     predicate_headline("P1 endpoint-exact, taken alone", report.p1);
-  list += headline("Packets forwarded", with_commas(report.balance.forwarded),
-                   fmt::format("of {} received", with_commas(report.balance.received)));
-  std::string intent = fmt::format("{} intended by policy, {} not", with_commas(drops.intended),
-                                   with_commas(drops.unintended));
-  if (drops.unknown > 0) intent += fmt::format(", {} not known", with_commas(drops.unknown));
-  list += headline("Packets dropped", with_commas(report.balance.dropped),
-                   report.balance.dropped > 0 ? intent : "");
-  std::uint64_t hard_created = 0;
-  for (const StateRow& row : report.state) {
-    if (band_of(row) == StateBand::kHard) hard_created += row.census.created_total();
+// Links to the sections that the page has, in its order.
+std::string contents(const std::string& body) {
+  constexpr std::string_view kSection = "<section id=\"";
+  constexpr std::string_view kTitle = "<h2>";
+  std::string list;
+  for (std::size_t at = body.find(kSection); at != std::string::npos;
+       at = body.find(kSection, at + 1)) {
+    const std::size_t id = at + kSection.size();
+    const std::size_t title = body.find(kTitle, at) + kTitle.size();
+    list +=
+        fmt::format("<li><a href=\"#{}\">{}</a></li>\n", body.substr(id, body.find('"', id) - id),
+                    body.substr(title, body.find("</h2>", title) - title));
   }
-  list += headline("Hard state", with_commas(hard_created),
-                   hard_created == 1 ? "entry made during the run" : "entries made during the run");
-  return "<ul class=\"headlines\">\n" + list + "</ul>\n</header>\n";
+  return "<nav aria-label=\"Contents\"><ul>\n" + list + "</ul></nav>\n";
 }
 
-std::string chain_section(const Report& report) {
-  const std::string down = chain_svg(report, Orientation::kDown);
-  std::string pictures = down;
-  if (report.chain.size() <= kFunctionsAcross) {
-    pictures = both(chain_svg(report, Orientation::kAcross), down);
-  }
-  return html_section(
-      "The chain",
-      "From the inside to the outside: what each function remembers, at its peak; the "
-      "fields it changed, by class; what it dropped.",
-      pictures);
-}
-
-std::string state_chart_section(const Report& report) {
-  const std::string wide = state_svg(report, kChartWide);
-  if (wide.empty()) return "";
-  std::string legend;
-  for (const StateBand band : {StateBand::kHard, StateBand::kSoft, StateBand::kConfigured}) {
-    const bool any = std::any_of(report.state.begin(), report.state.end(),
-                                 [&](const StateRow& row) { return band_of(row) == band; });
-    if (!any) continue;
-    legend += fmt::format(
-        "<li><svg class=\"swatch\" viewBox=\"0 0 22 14\" aria-hidden=\"true\"><rect class=\"{0}\" "
-        "width=\"22\" height=\"14\"/><rect width=\"22\" height=\"14\" "
-        "fill=\"url(#hatch-{0})\"/></svg>{0}</li>",
-        name_of(band));
-  }
-  return html_section(
-      "State over time",
-      "Bytes that the box holds, sampled, since the first packet. Hard: an application "
-      "depends on it. Soft: rebuilt from traffic. Configured: put there by hand.",
-      both(wide, state_svg(report, kChartNarrow)) + "<ul class=\"legend\">" + legend + "</ul>\n");
-}
-
-std::string footer(const Report& report) {
+std::string claims(const Report& report) {
   std::string text;
   if (report.claims_checked) {
     std::string lies;
     for (const std::string& lie : report.lies) lies += "<li>" + escape_html(lie) + "</li>\n";
     text += html_section(
-        "Claims",
+        "claims", "Claims",
         report.lies.empty()
             ? "Every packet was compared before and after every function: the ledger tells all."
             : "Differences that the ledger does not tell. This is a defect of glassbox:",
         lies.empty() ? "" : "<ul>\n" + lies + "</ul>\n");
   }
+  return text;
+}
+
+std::string words() {
   static constexpr std::array<std::pair<const char*, const char*>, 8> kWords = {{
       {"R", "a change that the destination can reverse (RFC 2775, 2.3)"},
       {"B", "an irreversible but benign change, such as the hop limit's"},
@@ -160,7 +104,7 @@ std::string footer(const Report& report) {
   for (const auto& [word, meaning] : kWords) {
     list += fmt::format("<dt>{}</dt><dd>{}</dd>\n", word, meaning);
   }
-  return text + html_section("Words", "", "<dl>\n" + list + "</dl>\n");
+  return html_section("words", "Words", "", "<dl>\n" + list + "</dl>\n");
 }
 
 // The template's places, each once; what is put in is not looked through.
@@ -180,13 +124,22 @@ std::string fill(std::string_view page,
 }  // namespace
 
 std::string to_html(const Report& report) {
-  const std::string body = head(report) + headlines(report) + chain_section(report) +
-                           state_chart_section(report) + report_tables(report) + footer(report);
-  return fill(kReportHtmlIn, {{"@TITLE@", escape_html(title_of(report))},
-                              {"@STYLE@", std::string(kReportCss)},
-                              {"@BODY@", body},
-                              {"@JSON@", escape_script_json(to_json_text(report))},
-                              {"@SCRIPT@", std::string(kReportJs)}});
+  const std::string text = to_json_text(report);
+  const Json json = Json::parse(text);
+  const PageContext page{json, sentences(json)};
+  const std::string body = chain_section(page) + state_time_section(page) +
+                           staircase_section(page) + forgetting_section(page) +
+                           openness_section(page) + deeds_tables(report, page) +
+                           awareness_section(page) + books_tables(report, page) + claims(report) +
+                           environment_section(page) + words();
+  return fill(kReportHtmlIn,
+              {{"@TITLE@", escape_html("glassbox " + report.command + ": " + title_of(report))},
+               {"@STYLE@", std::string(kReportCss) + std::string(kFiguresCss)},
+               {"@BODY@", head(report) + headlines_section(page) + contents(body) + body},
+               {"@JSON@", escape_script_json(text)},
+               {"@LIBRARY@", std::string(kChartMinJs)},
+               {"@CHARTS@", std::string(kChartsJs)},
+               {"@SCRIPT@", std::string(kReportJs)}});
 }
 
 }  // namespace glassbox

@@ -9,6 +9,7 @@
 #include "control/report/figures.h"
 #include "control/report/html.h"
 #include "control/report/report_json.h"
+#include "control/report/sections.h"
 
 namespace glassbox {
 namespace {
@@ -34,7 +35,7 @@ constexpr std::array<BalanceRow, 10> kBalanceRows = {{
     {"stillborn", &Balance::stillborn, "of the box's own making, dropped before they left"},
 }};
 
-std::string packets(const Report& report) {
+std::string packets(const Report& report, const PageContext& page) {
   HtmlTable table(
       "",
       {{"packets"}, {"inside", kNumber}, {"outside", kNumber}, {"both", kNumber}, {"", kWords}});
@@ -47,11 +48,11 @@ std::string packets(const Report& report) {
     table.add({"prevented", "", "", with_commas(report.prevented),
                "never sent: what their senders waited for did not reach them"});
   }
-  return html_section("Packets",
+  return html_section("packets", "Packets",
                       "By the side they came by; sent ones by the side they left by. received = "
                       "forwarded + dropped + held + merged; transmitted + unsent = forwarded + "
                       "injected + split.",
-                      table.html());
+                      say(page, "conservation") + table.html());
 }
 
 std::string flows(const Report& report) {
@@ -70,11 +71,12 @@ std::string flows(const Report& report) {
   add("unknown", flows.unknown, "cut, so that intent cannot be told");
   std::string note;
   if (flows.packets_without > 0) note = plural(flows.packets_without, "packet") + " of no flow.";
-  return html_section("Flows", note, table.html());
+  return html_section("flows", "Flows", note, table.html());
 }
 
-std::string drops(const Report& report) {
-  if (report.drops.empty()) return "";
+std::string drops(const Report& report, const PageContext& page) {
+  const std::string said = say(page, "drops");
+  if (report.drops.empty()) return html_section("drops", "Drops", "", said);
   HtmlTable table("", {{"function"},
                        {"reason"},
                        {"meaning", kWords},
@@ -90,14 +92,19 @@ std::string drops(const Report& report) {
                with_commas(row.packets), bytes_text(row.bytes)},
               unintended ? "unintended" : "");
   }
-  return html_section("Drops",
+  return html_section("drops", "Drops",
                       "Intended: an explicit rule or the written default refuses the flow. "
                       "Unintended: it would have worked without the box.",
-                      table.html());
+                      said +
+                          chart_place("drops",
+                                      "Packets dropped by function and reason, intended or not. "
+                                      "The table below has the figures.") +
+                          table.html());
 }
 
-std::string effects(const Report& report) {
-  if (report.effects.empty()) return "";
+std::string effects(const Report& report, const PageContext& page) {
+  const std::string said = say(page, "effects");
+  if (report.effects.empty()) return html_section("effects", "Effects", "", said);
   const bool by_flow = std::any_of(report.effects.begin(), report.effects.end(),
                                    [](const EffectRow& row) { return row.flows.has_value(); });
   std::vector<HtmlTable::Column> columns = {{"function"}, {"came by"},          {"field"},
@@ -118,10 +125,14 @@ std::string effects(const Report& report) {
     if (by_flow) cells.push_back(row.flows ? with_commas(*row.flows) : "");
     table.add(cells);
   }
-  return html_section("Effects",
+  return html_section("effects", "Effects",
                       "What was changed in packets, by Wireshark's names; #2 is the packet quoted "
                       "in an ICMP error. Checksums and lengths that follow are not listed.",
-                      table.html());
+                      said +
+                          chart_place("effects",
+                                      "Packets changed by function and field, by the side they "
+                                      "came by. The table below has the figures.") +
+                          table.html());
 }
 
 std::string state(const Report& report) {
@@ -157,13 +168,13 @@ std::string state(const Report& report) {
                with_commas(census.refused_total()), with_commas(ended(row, Ending::kForgotten)),
                std::string(row.kind.if_lost)});
   }
-  return html_section("State",
-                      "As declared; no experiment has tried what its loss does. entries = created "
+  return html_section("state", "State",
+                      "By kind, as declared. entries = created "
                       "- closed - expired - evicted - forgotten.",
                       table.html());
 }
 
-std::string exposure(const Report& report) {
+std::string exposure(const Report& report, const PageContext& page) {
   if (!report.payload_bytes_forwarded && !report.payload_bytes_read) return "";
   HtmlTable table("", {{"payload"}, {"bytes", kNumber}});
   if (report.payload_bytes_forwarded) {
@@ -172,8 +183,7 @@ std::string exposure(const Report& report) {
   if (report.payload_bytes_read) {
     table.add({"read by the box", with_commas(*report.payload_bytes_read)});
   }
-  return html_section("Exposure", "What a passive scanner reads leaves no mark on a packet.",
-                      table.html());
+  return html_section("payload", "Payload read", "", say(page, "payload") + table.html());
 }
 
 std::string findings(const Report& report) {
@@ -182,17 +192,17 @@ std::string findings(const Report& report) {
   for (const FindingRow& row : report.findings) {
     table.add({row.function, row.what, with_commas(row.count)});
   }
-  return html_section("Findings", "", table.html());
+  return html_section("findings", "Findings", "", table.html());
 }
 
 std::string falls(const Report& report) {
   if (report.falls.empty()) return "";
-  HtmlTable table("falls", {{"flow", kNumber},
-                            {"name"},
-                            {"fell from"},
-                            {"at packet", kNumber},
-                            {"by"},
-                            {"why", kWords}});
+  HtmlTable table("falls-table", {{"flow", kNumber},
+                                  {"name"},
+                                  {"fell from"},
+                                  {"at packet", kNumber},
+                                  {"by"},
+                                  {"why", kWords}});
   const std::size_t listed = std::min(report.falls.size(), kMaxFalls);
   for (std::size_t i = 0; i < listed; ++i) {
     const FlowFall& fall = report.falls[i];
@@ -206,23 +216,27 @@ std::string falls(const Report& report) {
   const std::string filter =
       "<p class=\"filter\" id=\"falls-filter\" hidden><label>Filter <input type=\"search\" "
       "placeholder=\"tcp P1 nat44\" autocomplete=\"off\"></label> <output></output></p>\n";
-  return html_section("Flows that fell", intro,
+  return html_section("falls", "Flows that fell", intro,
                       filter + "<div class=\"tall\">" + table.html() + "</div>\n");
 }
 
 }  // namespace
 
-std::string html_section(std::string_view title, const std::string& intro,
+std::string html_section(std::string_view id, std::string_view title, const std::string& intro,
                          const std::string& content) {
   const std::string paragraph =
       intro.empty() ? "" : fmt::format("<p class=\"quiet\">{}</p>\n", escape_html(intro));
-  return fmt::format("<section>\n<h2>{}</h2>\n{}{}</section>\n", escape_html(title), paragraph,
-                     content);
+  return fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n{}{}</section>\n", id, escape_html(title),
+                     paragraph, content);
 }
 
-std::string report_tables(const Report& report) {
-  return packets(report) + flows(report) + drops(report) + effects(report) + state(report) +
-         exposure(report) + findings(report) + falls(report);
+std::string deeds_tables(const Report& report, const PageContext& page) {
+  return effects(report, page) + drops(report, page) + falls(report);
+}
+
+std::string books_tables(const Report& report, const PageContext& page) {
+  return packets(report, page) + flows(report) + state(report) + exposure(report, page) +
+         findings(report);
 }
 
 }  // namespace glassbox

@@ -8,12 +8,16 @@
 #include <string_view>
 
 #include "control/report/report.h"
+#include "control/report/sections.h"
 
 namespace glassbox {
 
-// `title` and `intro` are text, `content` is markup.
-std::string html_section(std::string_view title, const std::string& intro,
+// `title` and `intro` are text, `content` is markup; the page's contents lead to `id`.
+std::string html_section(std::string_view id, std::string_view title, const std::string& intro,
                          const std::string& content);
-std::string report_tables(const Report& report);
+// What the box did: effects, drops, and the flows that fell by them.
+std::string deeds_tables(const Report& report, const PageContext& page);
+// What it counted: packets, flows, state, payload, findings.
+std::string books_tables(const Report& report, const PageContext& page);
 
 }  // namespace glassbox

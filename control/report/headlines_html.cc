@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The two headlines, and the figures beside them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "control/report/figures.h"
+#include "control/report/forgetting_view.h"
+#include "control/report/html.h"
+#include "control/report/sections.h"
+#include "control/report/words.h"
+
+namespace glassbox {
+namespace {
+
+double share_of(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// One step of the staircase, as high as its share. A predicate taken alone stands in for its tier.
+std::string stair(const Json& report, const Step& step) {
+  const std::uint64_t whole = count_at(report, "transparency.flows").value_or(0);
+  auto flows = count_at(at(at(report, "transparency.staircase"), step.key), "flows");
+  std::string_view label = step.tier;
+  if (!flows) {
+    flows = count_at(at(at(report, "transparency.predicates"), step.predicate), "flows");
+    label = step.predicate;
+  }
+  if (!flows) {
+    return fmt::format(
+        "<li class=\"absent\"><span class=\"bar\"></span><span class=\"figure\">?</span>"
+        "<span class=\"name\"><b>{}</b> {}</span><span class=\"detail\">not measured</span></li>\n",
+        step.tier, step.name);
+  }
+  return fmt::format(
+      "<li style=\"--share:{:.4f}\"><span class=\"bar\"></span><span class=\"figure\">{}</span>"
+      "<span class=\"name\"><b>{}</b> {}</span><span class=\"detail\">{} of {}</span></li>\n",
+      share_of(*flows, whole), share_text(*flows, whole), label, step.name, with_commas(*flows),
+      with_commas(whole));
+}
+
+std::string staircase_card(const PageContext& page) {
+  std::string stairs;
+  for (const Step& step : steps()) stairs += stair(page.report, step);
+  const bool any = stairs.find("--share") != std::string::npos;
+  std::string note;
+  if (any && at(page.report, "transparency.staircase.completes").is_null()) {
+    note =
+        "<p class=\"quiet\">P: the step taken alone; it counts as T only with those after it."
+        "</p>\n";
+  }
+  return fmt::format(
+      "<article class=\"card\"><h2>Equivalence staircase</h2>\n"
+      "<p class=\"quiet\">How much of the end-to-end is left: shares of the wanted "
+      "connections</p>\n"
+      "<ol class=\"stairs\">\n{}</ol>\n{}</article>\n",
+      stairs, note);
+}
+
+// The worst of the moments stands large; all of them are said.
+std::string exposure_card(const PageContext& page) {
+  const std::vector<ExposureAt> moments = exposure_by_time(page.report);
+  std::string figure = "<p class=\"large absent\">?</p><p>not measured</p>\n";
+  const ExposureAt* worst = nullptr;
+  for (const ExposureAt& moment : moments) {
+    if (moment.compared == 0) continue;
+    if (worst == nullptr ||
+        share_of(moment.broken, moment.compared) > share_of(worst->broken, worst->compared)) {
+      worst = &moment;
+    }
+  }
+  if (worst != nullptr) {
+    figure = fmt::format(
+        "<p class=\"large\">{}</p>\n<div class=\"meter\" style=\"--share:{:.4f}\"></div>\n"
+        "<p>{} of {} live connections break{}<br><span class=\"quiet\">95 %: {}</span></p>\n",
+        share_text(worst->broken, worst->compared), share_of(worst->broken, worst->compared),
+        with_commas(worst->broken), with_commas(worst->compared),
+        moments.size() > 1 ? ", at the worst moment tried" : "",
+        interval_text(worst->broken, worst->compared));
+  } else if (!moments.empty()) {
+    figure = "<p class=\"large absent\">?</p><p>no connection to compare</p>\n";
+  }
+  return fmt::format(
+      "<article class=\"card\"><h2>Fate-sharing exposure</h2>\n"
+      "<p class=\"quiet\">What breaks when the box, and nothing else, loses its memory</p>\n{}{}"
+      "</article>\n",
+      figure, say(page, "exposure"));
+}
+
+std::string small(std::string_view name, const std::string& figure, const std::string& detail) {
+  return fmt::format(
+      "<li><span class=\"name\">{}</span><span class=\"figure\">{}</span>"
+      "<span class=\"detail\">{}</span></li>\n",
+      escape_html(name), escape_html(figure), escape_html(detail));
+}
+
+std::string drops_detail(const Json& report) {
+  std::uint64_t unintended = 0;
+  for (const Json& row : rows_at(report, "drops")) {
+    if (flag_at(row, "intended") == false) unintended += count_at(row, "packets").value_or(0);
+  }
+  return unintended == 0 ? "none unintended" : with_commas(unintended) + " unintended";
+}
+
+std::string small_figures(const Json& report) {
+  const Json& books = at(report, "conservation");
+  const std::uint64_t received = count_at(books, "received").value_or(0);
+  const std::uint64_t dropped = count_at(books, "dropped").value_or(0);
+  std::string list =
+      small("Packets forwarded", with_commas(count_at(books, "forwarded").value_or(0)),
+            fmt::format("of {} received", with_commas(received)));
+  list += small("Packets dropped", with_commas(dropped), dropped > 0 ? drops_detail(report) : "");
+  std::uint64_t hard = 0;
+  for (const Json& row : rows_at(report, "state")) {
+    if (band_of(row) == "hard") hard += count_at(row, "peak_entries").value_or(0);
+  }
+  list += small("Hard state", with_commas(hard), hard == 1 ? "entry at most" : "entries at most");
+  if (const auto read = count_at(report, "transparency.exposure.payload_bytes_read"); read) {
+    const auto sent = count_at(report, "transparency.exposure.payload_bytes_forwarded");
+    list += small("Payload read", bytes_text(*read),
+                  sent ? fmt::format("of {} forwarded", bytes_text(*sent)) : "by functions");
+  }
+  return "<ul class=\"small\">\n" + list + "</ul>\n";
+}
+
+}  // namespace
+
+std::string headlines_section(const PageContext& page) {
+  return fmt::format("<section class=\"headlines\" aria-label=\"Headlines\">\n{}{}</section>\n{}",
+                     staircase_card(page), exposure_card(page), small_figures(page.report));
+}
+
+}  // namespace glassbox
