@@ -84,5 +84,9 @@ void ClaimChecker::transmitted(const Packet& packet, Side side) {
 void ClaimChecker::unsent(const Packet& packet, Side side) {
   if (next_ != nullptr) next_->unsent(packet, side);
 }
+void ClaimChecker::spliced(const Packet& packet, FunctionId function, std::uint32_t seq,
+                           std::uint32_t erased, std::uint32_t inserted) {
+  if (next_ != nullptr) next_->spliced(packet, function, seq, erased, inserted);
+}
 
 }  // namespace glassbox

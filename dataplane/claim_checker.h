@@ -41,6 +41,8 @@ class ClaimChecker final : public Observer {
   void born(const Packet& packet, FunctionId function) override;
   void transmitted(const Packet& packet, Side side) override;
   void unsent(const Packet& packet, Side side) override;
+  void spliced(const Packet& packet, FunctionId function, std::uint32_t seq, std::uint32_t erased,
+               std::uint32_t inserted) override;
 
  private:
   void compare(const Packet& packet, const NetworkFunction& function);

@@ -44,6 +44,12 @@ class Observer {
   virtual void transmitted(const Packet&, Side) {}
   // A full transmit queue refused it.
   virtual void unsent(const Packet&, Side) {}
+  // `erased` bytes of the packet's TCP stream, from sequence number `seq` of the stream as it
+  // arrives at the function, gave way to `inserted` others.
+  virtual void spliced(const Packet&, FunctionId, std::uint32_t seq, std::uint32_t erased,
+                       std::uint32_t inserted) {
+    (void)seq, (void)erased, (void)inserted;
+  }
 };
 
 struct Tally {

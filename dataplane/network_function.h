@@ -157,6 +157,13 @@ class Context {
   void turn(Packet& packet) const;
   // Ends the packet's session with the end of the batch.
   void end_session(Packet& packet) const;
+  // Tells whoever watches (a replay's endpoints) that this function changes the length of the
+  // packet's TCP stream: `erased` bytes from `seq` on, counted in the stream as it arrives here,
+  // give way to `inserted` others. Call it once for each such place, before the first packet behind
+  // it leaves; a place that is known already is not counted again. From then on the receiver's
+  // acknowledgements arrive in the stream that it saw, and the function answers for their way back.
+  void spliced(const Packet& packet, std::uint32_t seq, std::uint32_t erased,
+               std::uint32_t inserted) const;
 
   // The function's slot, valid only while occupied.
   template <typename T>

@@ -134,4 +134,11 @@ void Context::end_session(Packet& packet) const {
   if (packet.flow != nullptr) worker_.ended_.push_back(sessions().id_of(packet.flow));
 }
 
+void Context::spliced(const Packet& packet, std::uint32_t seq, std::uint32_t erased,
+                      std::uint32_t inserted) const {
+  if (worker_.observer_ != nullptr) {
+    worker_.observer_->spliced(packet, self_, seq, erased, inserted);
+  }
+}
+
 }  // namespace glassbox

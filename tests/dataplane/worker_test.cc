@@ -146,6 +146,20 @@ TEST(Worker, FullTransmitQueueIsCountedAsUnsent) {
   EXPECT_EQ(bed.balance().forwarded, 3u);
 }
 
+// --- splices -----------------------------------------------------------------------------------
+
+class Announcer : public TestFunction {
+ public:
+  Announcer() : TestFunction("announcer") {}
+  void packet(Packet& packet, Context& context) override { context.spliced(packet, 100, 3, 7); }
+};
+
+TEST(Worker, ASpliceIsToldToWhoeverWatches) {
+  Bed bed(chain_of_one<Announcer>());
+  bed.inside(frame().tcp("10.0.0.1:1000", "198.51.100.1:80").seq(90).payload("abcdefghijklmno"));
+  EXPECT_EQ(bed.events(), std::vector<std::string>{"spliced announcer 100 -3 +7"});
+}
+
 // --- claims ------------------------------------------------------------------------------------
 
 class Lies : public ::testing::TestWithParam<std::pair<Lie, const char*>> {};

@@ -41,6 +41,12 @@ class Bed::Watch : public Observer {
   void released(const Packet&, FunctionId function) override { note("released", function); }
   void merged(const Packet&, FunctionId function) override { note("merged", function); }
   void born(const Packet&, FunctionId function) override { note("born", function); }
+  void spliced(const Packet&, FunctionId function, std::uint32_t seq, std::uint32_t erased,
+               std::uint32_t inserted) override {
+    bed_.events_.push_back("spliced " + function_name(bed_.worker_->chain(), function) + " " +
+                           std::to_string(seq) + " -" + std::to_string(erased) + " +" +
+                           std::to_string(inserted));
+  }
   void transmitted(const Packet& packet, Side side) override {
     sent_[index_of(side)].push_back(packet.id);
   }
