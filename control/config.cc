@@ -267,22 +267,28 @@ Config parse_config(const std::string& text, const std::string& name, Registry r
   return ConfigReader(name, registry).read(load_yaml(text, name));
 }
 
+std::unique_ptr<NetworkFunction> build_function(const Config& config, FunctionId position,
+                                                const ChainPart& part) {
+  const ChainEntry& entry = config.chain[position];
+  const Build build = {.settings = entry.settings,
+                       .position = position,
+                       .worker = part.worker,
+                       .workers = part.workers,
+                       .seed = part.seed,
+                       .epoch = part.epoch,
+                       .max_sessions = config.dataplane.sessions};
+  try {
+    return entry.type->make(build);
+  } catch (const ConfigError& error) {
+    throw named(error, entry);
+  }
+}
+
 std::vector<std::unique_ptr<NetworkFunction>> build_chain(const Config& config,
                                                           const ChainPart& part) {
   std::vector<std::unique_ptr<NetworkFunction>> chain;
-  for (const ChainEntry& entry : config.chain) {
-    const Build build = {.settings = entry.settings,
-                         .position = static_cast<FunctionId>(chain.size()),
-                         .worker = part.worker,
-                         .workers = part.workers,
-                         .seed = part.seed,
-                         .epoch = part.epoch,
-                         .max_sessions = config.dataplane.sessions};
-    try {
-      chain.push_back(entry.type->make(build));
-    } catch (const ConfigError& error) {
-      throw named(error, entry);
-    }
+  for (std::size_t i = 0; i < config.chain.size(); ++i) {
+    chain.push_back(build_function(config, static_cast<FunctionId>(i), part));
   }
   return chain;
 }

@@ -76,6 +76,10 @@ struct ChainPart {
   std::uint64_t epoch = 0;
 };
 
+// One function of the chain. Throws ConfigError.
+std::unique_ptr<NetworkFunction> build_function(const Config& config, FunctionId position,
+                                                const ChainPart& part);
+
 // The functions in the order of the chain (the worker's Chain). Throws ConfigError, with the name
 // of the function that refused its settings.
 std::vector<std::unique_ptr<NetworkFunction>> build_chain(const Config& config,

@@ -54,6 +54,12 @@ class Census {
     if (this->bytes() > peak_bytes_) peak_bytes_ = this->bytes();
   }
 
+  // All that is left goes at once, by a wipe.
+  void forgotten(Instant now) {
+    while (entries_ != 0) ended(Ending::kForgotten, now);
+    if (extra_bytes_ != 0) grew(-static_cast<std::int64_t>(extra_bytes_), now);
+  }
+
   // Brings byte-seconds up to `now`; call before reading them.
   void accrue(Instant now) {
     if (!started_) {

@@ -44,7 +44,7 @@ class FragmentTable {
   }
   // Ends all entries.
   template <typename Drop>
-  void clear(Instant now, Drop drop);
+  void clear(Instant now, Drop drop, Ending why = Ending::kClosed);
   Instant next_due() const { return oldest_ == kNone ? kNever : entries_[oldest_].deadline; }
 
   Census& census() { return census_; }
@@ -104,11 +104,11 @@ class FragmentTable {
 };
 
 template <typename Drop>
-void FragmentTable::clear(Instant now, Drop drop) {
+void FragmentTable::clear(Instant now, Drop drop, Ending why) {
   expire(now, drop);
   while (oldest_ != kNone) {
     entries_[oldest_].deadline = now;
-    end_oldest(drop, Ending::kClosed);
+    end_oldest(drop, why);
   }
 }
 

@@ -12,6 +12,7 @@
 //   process()  every packet, in batches, one virtual call per batch. The session's slot is at hand:
 //              a function never looks a flow up.
 //   retire()   its slot in a session ends.
+//   forget()   one kind of its state is wiped (the forgetting experiment, `ctl forget`).
 //   tick()     once a turn, for timers of its own, with bounded work.
 //
 // A function is given the time; it does not read a clock. On the datapath it does not allocate from
@@ -134,6 +135,8 @@ class Context {
   Ledger& ledger() const;
   SessionTable& sessions() const;
   rte_mempool* pool() const;
+  // How many wipes there have been: chance is keyed by it (measurement.md 2).
+  std::uint64_t epoch() const;
 
   Editor edit(Packet& packet) const { return Editor(packet, self_, ledger()); }
 
@@ -206,7 +209,15 @@ class NetworkFunction {
   virtual void retire(SessionId session, Ending why, Instant when, Context& context) {
     (void)session, (void)why, (void)when, (void)context;
   }
-  // Called when the worker starts, with the chain and the table in place.
+  // Wipes kinds[kind], with all that is there only because of it: slots or its part of them,
+  // verdicts taken from it, held packets (discard() them), and keys: a session is detached from the
+  // key of a direction that nobody but the wiped state had made up. The worker has settled up to
+  // now() and will ask admit() again for a session that lost its slot. The census counts what goes
+  // as forgotten. By default the slot of every session goes, which serves kinds[0] of a function
+  // with a slot; whoever declares more kinds overrides it.
+  virtual void forget(std::size_t kind, Context& context);
+  // Called when the worker starts, or the function takes a forgotten one's place, with the chain
+  // and the table in place.
   virtual void start(Context& context) { (void)context; }
   // Bounded work; called once a turn before packets.
   virtual void tick(Context& context) { (void)context; }

@@ -56,6 +56,7 @@ const std::array<DropReason, static_cast<std::size_t>(DataplaneReason::kCount)> 
         {"fragment-table-full", "no entry left for a fragmented datagram (fragments)"},
         {"fragment-timeout", "the first fragment did not come in time (fragment_lifetime)"},
         {"stopped", "held when the run ended"},
+        {"forgotten", "held when the state it waited in was wiped"},
     }};
 
 const std::array<StateKind, 2> kDataplaneKinds = {kSessionKind, kFragmentKind};

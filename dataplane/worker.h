@@ -29,6 +29,7 @@ enum class DataplaneReason : ReasonId {
   kFragmentTableFull,
   kFragmentTimeout,
   kStopped,
+  kForgotten,
   kCount
 };
 extern const std::array<DropReason, static_cast<std::size_t>(DataplaneReason::kCount)>
@@ -61,6 +62,20 @@ class Worker final : public SlotOwner {
   void stop(Instant now);
   // The latest time at which the worker wants a turn though no packet comes; kNever: none.
   Instant next_due() const;
+
+  // --- forgetting (worker_forget.cc), between turns; what is wiped and how: measurement.md 4.
+  // One wipe of these kinds of a function, or of kDataplaneKinds.
+  void forget(FunctionId function, std::span<const std::size_t> kinds, Instant now);
+  void forget(FunctionId function, std::size_t kind, Instant now) {
+    forget(function, std::span(&kind, 1), now);
+  }
+  // A fresh instance, built for epoch() + 1, takes the function's place. Its books go on.
+  void forget(FunctionId function, std::unique_ptr<NetworkFunction> fresh, Instant now);
+  // The whole box: sessions, fragments, and every function as above.
+  void forget(Chain fresh, Instant now);
+  // The number of wipes so far.
+  std::uint64_t epoch() const { return epoch_; }
+
   // Told of every packet and effect from here on; nullptr: nobody is.
   void observe(Observer* observer);
 
@@ -70,6 +85,9 @@ class Worker final : public SlotOwner {
   FragmentTable& fragments() { return *fragments_; }
   // The census of a kind of a function, or of kDataplaneKinds for kDataplane.
   Census& census(FunctionId function, std::size_t kind);
+  // What a function found and read, forgotten instances of it included.
+  std::vector<std::pair<std::string, std::uint64_t>> findings(FunctionId function) const;
+  std::optional<std::uint64_t> payload_bytes_read(FunctionId function) const;
   // nullptr unless claims are checked.
   const ClaimChecker* claim_checker() const { return checker_.get(); }
   std::uint64_t checksums_completed() const { return checksums_completed_; }
@@ -132,6 +150,13 @@ class Worker final : public SlotOwner {
   void occupy_accepted(const Opening& opening);
   void refuse(Packet& packet, FunctionId function, const Admission& admission);
 
+  // Forgetting (worker_forget.cc).
+  void begin_wipe(Instant now);
+  void end_wipe();
+  void forget_dataplane(std::size_t kind);
+  void forget_kinds(FunctionId function, std::span<const std::size_t> kinds);
+  void replace(FunctionId function, std::unique_ptr<NetworkFunction> fresh);
+
   // Accounts (worker_services.cc).
   void drop(Packet& packet, FunctionId function, ReasonId reason);
   void drop_here(Packet& packet, DataplaneReason reason);
@@ -170,6 +195,15 @@ class Worker final : public SlotOwner {
   std::uint64_t next_id_ = 1;
   std::uint64_t next_born_ = Packet::kBornHere + 1;
   std::uint64_t checksums_completed_ = 0;
+
+  // What instances that were replaced leave in the books.
+  struct Legacy {
+    std::vector<std::pair<std::string, std::uint64_t>> findings;
+    std::uint64_t payload_bytes_read = 0;
+  };
+  std::array<Legacy, kMaxFunctions> legacies_;
+  std::uint64_t epoch_ = 0;
+  bool wiping_ = false;
 };
 
 }  // namespace glassbox

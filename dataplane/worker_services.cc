@@ -51,6 +51,7 @@ Packet Worker::make_born(const Packet& like, rte_mbuf* mbuf, FunctionId function
 Ledger& Context::ledger() const { return worker_.ledger_; }
 SessionTable& Context::sessions() const { return *worker_.sessions_; }
 rte_mempool* Context::pool() const { return worker_.pool_; }
+std::uint64_t Context::epoch() const { return worker_.epoch_; }
 
 void Context::drop(Packet& packet, ReasonId reason) const { worker_.drop(packet, self_, reason); }
 
@@ -65,6 +66,13 @@ Held Context::hold(Packet& packet) const {
 void Context::release(Held&& held, const Packet* cause) const {
   Packet packet = held.packet_;
   held.packet_.mbuf = nullptr;
+  if (worker_.wiping_) {
+    // Whoever would have let it go is being forgotten.
+    if (packet.origin == Origin::kReceived) --ledger().balance(packet.ingress).held;
+    worker_.drop_here(packet, DataplaneReason::kForgotten);
+    rte_pktmbuf_free(packet.mbuf);
+    return;
+  }
   packet.fate = Fate::kForward;
   if (cause != nullptr) {
     packet.cause = cause->cause;
@@ -96,6 +104,10 @@ void Context::discard(Held&& held, ReasonId reason) const {
 }
 
 bool Context::inject(rte_mbuf* mbuf, Side toward, FlowSide* flow, const Packet* cause) const {
+  if (worker_.wiping_) {
+    rte_pktmbuf_free(mbuf);
+    return false;
+  }
   Packet like;
   like.time = cause != nullptr ? cause->time : now_;
   like.ingress = opposite(toward);

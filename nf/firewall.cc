@@ -143,8 +143,11 @@ class Firewall final : public NetworkFunction {
     return Admission::accept(open_connection(opening, judged.rule, context));
   }
 
+  void forget(std::size_t kind, Context& context) override;
+
+  // What was written down, whether or not it has been forgotten.
   Intent intent(const Tuple& opener, Side ingress) const override {
-    const Judgement judged = judge(asked_tuple(opener), ingress);
+    const Judgement judged = judge_by(matcher_.match(asked_tuple(opener), ingress), ingress);
     return judged.action == RuleAction::kAccept ? Intent::kWanted : Intent::kRefused;
   }
 
@@ -169,7 +172,9 @@ class Firewall final : public NetworkFunction {
   }
 
   Judgement judge(const Tuple& asked, Side ingress) const {
-    const RuleNumber rule = matcher_.match(asked, ingress);
+    return judge_by(rules_forgotten_ ? kNoRule : matcher_.match(asked, ingress), ingress);
+  }
+  Judgement judge_by(RuleNumber rule, Side ingress) const {
     if (rule == kNoRule) return {policy_.fallback[index_of(ingress)], kNoRule};
     return {rules_[rule - 1u].action, rule};
   }
@@ -202,6 +207,7 @@ class Firewall final : public NetworkFunction {
   std::array<std::uint64_t, kSides> default_hits_{};
   Census rules_census_;
   bool counted_ = false;
+  bool rules_forgotten_ = false;
   std::uint64_t max_sessions_;
 };
 
@@ -254,6 +260,21 @@ void Firewall::count_rules(Instant now) {
   for (std::size_t i = 0; i < rules_.size(); ++i) rules_census_.created(now);
   if (!rules_.empty()) rules_census_.grew(static_cast<std::int64_t>(matcher_.bytes()), now);
   counted_ = true;
+}
+
+// With its rules go the verdicts that came of them: those flows are judged again, by the defaults.
+void Firewall::forget(std::size_t kind, Context& context) {
+  if (kind == 0) return NetworkFunction::forget(kind, context);
+  if (!counted_) count_rules(context.now());
+  rules_census_.forgotten(context.now());
+  rules_forgotten_ = true;
+  SessionTable& sessions = context.sessions();
+  sessions.for_each([&](SessionId session) {
+    if (!sessions.occupied(session, context.self())) return;
+    const auto& slot = context.direction_slot<FirewallSlot>(sessions.side(session, 0));
+    if (slot.rule == kNoRule) return;
+    sessions.vacate(session, context.self(), Ending::kForgotten, context.now());
+  });
 }
 
 // Packets that have no session, and ICMP errors.

@@ -107,11 +107,11 @@ inline constexpr std::array<StateKind, 2> kFirewallKinds = {{
     declared({.name = "rules",
               .scope = Scope::kConfigured,
               .maintenance = Maintenance::kConfigured,
-              .state_class = StateClass::kSoft,
+              .state_class = StateClass::kHard,
               .bound = Limit::of(kMaxRules),
               .on_full = OnFull::kRefuse,
-              .if_lost = "the defaults alone decide about new flows until the configuration is "
-                         "read again; open flows go on."}),
+              .if_lost = "the defaults alone decide until the configuration is read again, about "
+                         "new flows and about open ones that a rule had accepted."}),
 }};
 
 enum class FirewallReason : ReasonId {

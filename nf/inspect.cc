@@ -84,6 +84,25 @@ void Inspect::retire(SessionId session, Ending why, Instant when, Context& conte
   }
 }
 
+// A flow takes its streams along (retire()), a stream what waits in it. A position outlives its
+// stream: the next segment opens another there.
+void Inspect::forget(std::size_t kind, Context& context) {
+  if (kind == 0) return NetworkFunction::forget(kind, context);
+  SessionTable& sessions = context.sessions();
+  sessions.for_each([&](SessionId session) {
+    for (const std::uint8_t direction : {0, 1}) {
+      FlowSide& side = sessions.side(session, direction);
+      InspectSlot& slot = slot_of(side, context);
+      if (kind == 1) {
+        close_stream(side, Ending::kForgotten, context.now(), context);
+        slot.flags = static_cast<std::uint8_t>(slot.flags & ~kRefused);
+      } else if (slot.stream != 0) {
+        forget_waiting(stream_of(slot), context);
+      }
+    }
+  });
+}
+
 // --- packets ---------------------------------------------------------------------------------
 
 void Inspect::process(PacketBatch& batch, Context& context) {

@@ -143,6 +143,7 @@ class Inspect final : public NetworkFunction {
   Admission admit(Opening& opening, Context& context) override;
   void undo(const Opening& opening, Context& context) override;
   void retire(SessionId session, Ending why, Instant when, Context& context) override;
+  void forget(std::size_t kind, Context& context) override;
   void tick(Context& context) override;
   void settle(Context& context) override;
   void stop(Context& context) override;
@@ -219,6 +220,7 @@ class Inspect final : public NetworkFunction {
   void discard_held(Stream& stream, InspectReason reason, Ending why, Instant now,
                     Context& context);
   void expire_waiting(std::uint32_t budget, Context& context);
+  void forget_waiting(Stream& stream, Context& context);
 
   void condemn(const Offence& offence, FlowSide& side, Instant now, Context& context);
   void reset_both_ends(const Offence& offence, FlowSide& side, Context& context);

@@ -285,6 +285,12 @@ void Inspect::stop_waiting(Stream& stream, Context& context) {
   peer.flags = static_cast<std::uint8_t>(peer.flags & ~kPeerWaits);
 }
 
+void Inspect::forget_waiting(Stream& stream, Context& context) {
+  stop_waiting(stream, context);
+  discard_held(stream, InspectReason::kForgotten, Ending::kForgotten, context.now(), context);
+  while (!stream.copies.empty()) copies_->pop(stream.copies, Ending::kForgotten, context.now());
+}
+
 // Copies wait as long as their flow lives; packets do not.
 void Inspect::expire_waiting(std::uint32_t budget, Context& context) {
   for (; held_ && longest_waiting_ != kNone && budget != 0; --budget) {
@@ -340,9 +346,9 @@ InspectAction Inspect::close_stream(FlowSide& side, Ending why, Instant now, Con
   Stream& stream = stream_of(slot);
   stop_waiting(stream, context);
   const bool condemned = (slot.flags & kCondemned) != 0;
-  if (condemned || why == Ending::kForgotten) {
-    const InspectReason reason = condemned ? InspectReason::kCondemned : InspectReason::kForgotten;
-    discard_held(stream, reason, why, now, context);
+  if (why == Ending::kForgotten) forget_waiting(stream, context);
+  if (condemned) {
+    discard_held(stream, InspectReason::kCondemned, why, now, context);
     while (!stream.copies.empty()) copies_->pop(stream.copies, why, now);
   }
   while (!stream.copies.empty()) {

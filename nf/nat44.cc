@@ -185,11 +185,11 @@ bool chosen(const Settings& settings, std::string_view name, std::string_view ch
   return settings.text(name) == choice;
 }
 
-std::uint64_t mixed_chance(std::uint64_t seed, std::uint64_t epoch) {
+}  // namespace
+
+std::uint64_t nat_chance(std::uint64_t seed, std::uint64_t epoch) {
   return seed * 0x9e3779b97f4a7c15ULL + epoch * 0xd1b54a32d192ed03ULL;
 }
-
-}  // namespace
 
 Nat44::Timeouts Nat44::read_timeouts(const Settings& settings) {
   for (const Minimum& minimum : kMinima) {
@@ -224,7 +224,7 @@ Mappings::Options Nat44::mapping_options(const Build& build) {
                                                               : PortChoice::kPreserve,
           .hold_down = settings.duration("port_holddown"),
           .seed = build.seed,
-          .chance = mixed_chance(build.seed, build.epoch)};
+          .chance = nat_chance(build.seed, build.epoch)};
 }
 
 Nat44::Nat44(const Build& build)
@@ -237,6 +237,7 @@ Nat44::Nat44(const Build& build)
       accept_midstream_(chosen(build.settings, "tcp_midstream", "accept")),
       max_sessions_(build.max_sessions),
       max_mappings_(static_cast<std::uint64_t>(build.settings.integer("max_mappings"))),
+      seed_(build.seed),
       mappings_(pool_, mapping_options(build)) {}
 
 Census* Nat44::census(std::size_t index) {

@@ -55,6 +55,7 @@ class Nat44 final : public NetworkFunction {
   void translate(SessionId session, std::uint8_t direction, Tuple& tuple, Side& egress,
                  Context& context) const override;
   void retire(SessionId session, Ending why, Instant when, Context& context) override;
+  void forget(std::size_t kind, Context& context) override;
   void tick(Context& context) override;
   void settle(Context& context) override;
   Instant next_due() const override { return mappings_.next_due(); }
@@ -99,6 +100,8 @@ class Nat44 final : public NetworkFunction {
   static Mappings::Index addressee(const NatSession& slot, std::uint8_t direction);
   void turn_back(Packet& packet, const NatSession& slot, Context& context) const;
 
+  static void forget_sessions(bool with_keys, Context& context);
+
   AddressPool pool_;
   Timeouts timeouts_;
   bool pass_ipv6_;
@@ -107,6 +110,7 @@ class Nat44 final : public NetworkFunction {
   bool accept_midstream_;
   std::uint64_t max_sessions_;
   std::uint64_t max_mappings_;
+  std::uint64_t seed_;
   Mappings mappings_;
 };
 
@@ -116,6 +120,9 @@ inline constexpr std::uint8_t kNatWatched =
     0x40;  // every packet is looked at, not only SYN, FIN, RST
 // Sets the second mark in both directions as the session's state asks for it.
 void watch_as_needed(SessionId session, const NatSessions& sessions);
+
+// What random ports are drawn by, beside the flow.
+std::uint64_t nat_chance(std::uint64_t seed, std::uint64_t epoch);
 
 inline AddressRewrite& nat_rewrite(SessionId session, std::uint8_t direction,
                                    const NatSessions& sessions) {

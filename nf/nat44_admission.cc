@@ -202,6 +202,39 @@ void Nat44::retire(SessionId session, Ending why, Instant when, Context& context
   mappings_.session_ended(session, why, when, sessions, context.now());
 }
 
+// A translation comes from its mapping, and with it the tuple by which what the outside sends finds
+// the session. A session that is forgotten alone leaves both to be found again.
+void Nat44::forget(std::size_t kind, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  const std::uint64_t chance = nat_chance(seed_, context.epoch());
+  switch (kind) {
+    case kSessionKind:
+      return forget_sessions(false, context);
+    case kMappingKind:
+      forget_sessions(true, context);
+      return mappings_.forget(Mappings::Part::kLive, chance, context.now());
+    default:
+      return mappings_.forget(Mappings::Part::kHeldDown, chance, context.now());
+  }
+}
+
+void Nat44::forget_sessions(bool with_keys, Context& context) {
+  SessionTable& sessions = context.sessions();
+  const auto bit = static_cast<std::uint16_t>(1u << context.self());
+  sessions.for_each([&](SessionId session) {
+    const bool occupied = sessions.occupied(session, context.self());
+    const bool lost_before = (sessions.side(session, 0).needs & bit) != 0;
+    if (with_keys && (occupied || lost_before)) {
+      for (const std::uint8_t direction : {0, 1}) {
+        const bool outside = sessions.attached(session, direction) &&
+                             sessions.ingress(session, direction) == Side::kOutside;
+        if (outside) sessions.detach(session, direction);
+      }
+    }
+    if (occupied) sessions.vacate(session, context.self(), Ending::kForgotten, context.now());
+  });
+}
+
 void Nat44::tick(Context& context) {
   // As many mappings can end in a turn as the worker lets sessions end.
   constexpr std::uint32_t kBudget = 128;

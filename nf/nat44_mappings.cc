@@ -288,6 +288,19 @@ void Mappings::undo(SessionId session, const NatSessions& sessions, Instant now)
   }
 }
 
+void Mappings::forget(Part part, std::uint64_t chance, Instant now) {
+  options_.chance = chance;
+  const State wanted = part == Part::kLive ? State::kLive : State::kHeld;
+  Census& census = part == Part::kLive ? mapping_census_ : hold_down_census_;
+  for (Index mapping = 0; mapping < used_; ++mapping) {
+    if (record(mapping).state != wanted) continue;
+    assert(record(mapping).first == 0);
+    wheel_.cancel(mapping);
+    census.ended(Ending::kForgotten, now);
+    release(mapping);
+  }
+}
+
 Instant Mappings::on_due(Index mapping, Instant now) {
   Record& due = record(mapping);
   if (due.state == State::kLive && due.first != 0) return kNever;

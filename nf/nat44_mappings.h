@@ -112,6 +112,11 @@ class Mappings {
                      Instant now);
   void undo(SessionId session, const NatSessions& sessions, Instant now);
 
+  enum class Part : std::uint8_t { kLive, kHeldDown };
+  // Wipes all records of one state; of live ones the sessions must have gone before. `chance` is
+  // what random ports are drawn by from here on.
+  void forget(Part part, std::uint64_t chance, Instant now);
+
   // Reclaims what is due, `budget` records at most.
   void advance(Instant now, std::uint32_t budget);
   void settle(Instant now);

@@ -80,10 +80,12 @@ void read_books(Worker& worker, const Config& config, Instant now, Report& repor
   for (std::size_t i = 0; i < names.size(); ++i) {
     const NetworkFunction& function = *worker.chain()[i];
     add_drops(worker, static_cast<FunctionId>(i), names[i], function.spec().reasons, report);
-    for (const auto& [what, count] : function.findings()) {
+    for (const auto& [what, count] : worker.findings(static_cast<FunctionId>(i))) {
       report.findings.push_back({names[i], what, count});
     }
-    if (const auto bytes = function.payload_bytes_read()) read = read.value_or(0) + *bytes;
+    if (const auto bytes = worker.payload_bytes_read(static_cast<FunctionId>(i))) {
+      read = read.value_or(0) + *bytes;
+    }
   }
   report.payload_bytes_read = read;
   add_effects(worker, names, report);

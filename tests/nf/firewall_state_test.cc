@@ -93,7 +93,7 @@ TEST(Firewall, ForgottenConnectionGoesOnUnderLooseOnceTheInsideSpeaks) {
 TEST(Firewall, ClassOfItsStateFollowsPickup) {
   EXPECT_EQ(chain_of(kPlain)[0]->state_class(0), StateClass::kHard);
   EXPECT_EQ(chain_of(kLoose)[0]->state_class(0), StateClass::kSoft);
-  EXPECT_EQ(chain_of(kLoose)[0]->state_class(1), StateClass::kSoft);
+  EXPECT_EQ(chain_of(kLoose)[0]->state_class(1), StateClass::kHard);
 }
 
 // --- timers ------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/bed.h"
 
+#include "control/forget/wipe.h"
+
 #include <algorithm>
 #include <deque>
 #include <stdexcept>
@@ -146,6 +148,17 @@ Outs Bed::turn(const std::vector<In>& in) {
   const Balance total = balance();
   EXPECT_TRUE(Ledger::balanced(total)) << "packets are not accounted for after this turn";
   return collect();
+}
+
+void Bed::forget(std::string_view target) {
+  drops_.clear();
+  events_.clear();
+  const Config none;
+  const std::optional<Wipe> wipe = wipe_named(target, worker_->chain());
+  if (!wipe) throw std::invalid_argument(unknown_wipe(target, worker_->chain()));
+  carry_out(*wipe, config_ ? *config_ : none, 1, *worker_, now_);
+  EXPECT_TRUE(Ledger::balanced(balance())) << "packets are not accounted for after a wipe";
+  EXPECT_TRUE(collect().empty()) << "a wipe sent packets";
 }
 
 Outs Bed::truncated(Side side, const Bytes& frame, std::uint32_t missing) {

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/config.h"
 #include "dataplane/memory_port.h"
 #include "dataplane/worker.h"
 #include "tests/support/mbufs.h"
@@ -41,6 +42,8 @@ using Outs = std::vector<Out>;
 
 // The functions of a chain, from the YAML list that would stand behind `chain:`.
 Chain chain_of(std::string_view yaml);
+// The configuration that chain_of() builds from.
+Config config_of(std::string_view yaml);
 
 class Bed {
  public:
@@ -54,8 +57,10 @@ class Bed {
 
   explicit Bed(Chain chain) : Bed(std::move(chain), Options()) {}
   Bed(Chain chain, const Options& options);
-  explicit Bed(std::string_view yaml) : Bed(chain_of(yaml)) {}
-  Bed(std::string_view yaml, const Options& options) : Bed(chain_of(yaml), options) {}
+  explicit Bed(std::string_view yaml) : Bed(yaml, Options()) {}
+  Bed(std::string_view yaml, const Options& options) : Bed(chain_of(yaml), options) {
+    config_ = config_of(yaml);
+  }
   ~Bed();
   Bed(const Bed&) = delete;
   Bed& operator=(const Bed&) = delete;
@@ -74,6 +79,10 @@ class Bed {
   Outs truncated(Side side, const Bytes& frame, std::uint32_t missing);
   // Turns without packets until nothing is due up to now.
   Outs idle();
+
+  // Wipes a kind ("nat44.mapping"), a function ("nat44": a fresh instance) or the "box", as
+  // `replay --forget` does. Beds of functions that YAML cannot make only know kinds.
+  void forget(std::string_view target);
 
   // "FUNCTION REASON"; empty: nothing was dropped in the last turn.
   std::string last_drop() const { return drops_.empty() ? "" : drops_.back(); }
@@ -99,6 +108,7 @@ class Bed {
   void check_kind(std::vector<std::string>& faults, const std::string& name, Census& census);
 
   Options options_;
+  std::optional<Config> config_;
   Pool pool_;
   std::array<std::unique_ptr<MemoryPort>, kSides> ports_;
   std::unique_ptr<Watch> watch_;

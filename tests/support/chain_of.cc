@@ -8,7 +8,7 @@
 
 namespace glassbox::test {
 
-Chain chain_of(std::string_view yaml) {
+Config config_of(std::string_view yaml) {
   std::ostringstream text;
   text << "dataplane: { sessions: " << Bed::small_worker().max_sessions << " }\nchain:";
   if (yaml.find_first_not_of(" \n") == std::string_view::npos || yaml.front() == '[') {
@@ -18,7 +18,11 @@ Chain chain_of(std::string_view yaml) {
     text << '\n';
     for (std::string line; std::getline(lines, line);) text << "  " << line << '\n';
   }
-  return build_chain(parse_config(text.str(), "test"), ChainPart{.seed = 1});
+  return parse_config(text.str(), "test");
+}
+
+Chain chain_of(std::string_view yaml) {
+  return build_chain(config_of(yaml), ChainPart{.seed = 1});
 }
 
 }  // namespace glassbox::test
