@@ -16,6 +16,7 @@
 
 #include "control/check.h"
 #include "control/config.h"
+#include "control/ctl/telemetry.h"
 #include "control/eal.h"
 #include "control/live_clock.h"
 #include "control/live_notices.h"
@@ -140,6 +141,7 @@ class LiveRun {
   Pool pool_;
   std::array<EthdevPort, kSides> ports_;
   Worker worker_;
+  Telemetry telemetry_;
   LiveNotices notices_;
   LiveTimeline timeline_;
   std::optional<Instant> first_;
@@ -166,6 +168,7 @@ LiveRun::LiveRun(const Config& config, const LiveOptions& options, Plans plans)
       worker_(build_chain(config, {.seed = config.dataplane.seed}), ports_[0], ports_[1],
               pool_.get(),
               worker_options(config, plans.inside.from_kernel() || plans.outside.from_kernel())),
+      telemetry_(worker_, config, clock_, [] { stop_wanted = 1; }),
       notices_(ports_, options.quiet) {
   notices_.started(chain_text(config));
   // What is longer than the other port can send is refused on arrival, as a NIC does.
@@ -188,6 +191,8 @@ void LiveRun::loop() {
     } else {
       rest.idle();
     }
+    if (telemetry_.asked()) [[unlikely]]
+      Telemetry::serve();
     if (now >= next_chores_) [[unlikely]] {
       chores(now);
       next_chores_ = now + kChoresEvery;

@@ -28,6 +28,8 @@ int run(const ReplayOptions& options) { return run_replay(options); }
 
 int run(const LiveOptions& options) { return run_live(options); }
 
+int run(const CtlOptions& options) { return run_ctl(options); }
+
 int run(const DescribeOptions& options) {
   print(stdout, options.json ? describe_json(options.function) : describe_text(options.function));
   return kDone;

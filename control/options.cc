@@ -25,6 +25,8 @@ constexpr const char* kReplayExamples = R"(Examples:
       prints what the chain did to the capture and what it holds
   glassbox replay configs/demo.yaml capture.pcap --report out --presented in.pcapng --out out.pcapng
       also writes out/report.json, and both sides of the box for Wireshark
+  glassbox replay configs/demo.yaml capture.pcap --forget nat44.mapping@30
+      what comes of it when the NAT loses its mappings half a minute in
   glassbox replay configs/demo.yaml inside.pcap outside.pcap --sides networks
       merges two captures by time; the configuration's inside_networks tell the sides)";
 
@@ -94,6 +96,14 @@ SideChoice parse_sides(const std::string& text) {
   return choice;
 }
 
+TimedWipe read_wipe(const std::string& text) {
+  try {
+    return parse_timed_wipe(text);
+  } catch (const std::invalid_argument& error) {
+    throw CLI::ValidationError("--forget", error.what());
+  }
+}
+
 void check_endpoints(const std::string& text) {
   if (text == "open") return;
   throw CLI::ValidationError("--endpoints", text == "closed"
@@ -130,6 +140,17 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
           "file:PATH (default: by inside_networks where they tell a flow's ends apart, else "
           "initiator)")
       ->type_name("RULE");
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--forget",
+          [&options](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) options.forget.push_back(read_wipe(text));
+          },
+          "Wipe a state kind, a function or the box so many seconds behind the first packet "
+          "(nat44.mapping@12.5, nat44@60, box@60); may be given again")
+      ->type_name("KIND@SECONDS")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--fix-checksums", options.fix_checksums,
                     "Repair checksums that are wrong in the capture before the box sees them");
   command
@@ -218,6 +239,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   const CLI::App* is_run = add_run(app, live);
   const CLI::App* is_describe = add_describe(app, describe);
   add_check(app, check);
+  CtlOptions ctl;
+  const CLI::App* is_ctl = add_ctl(app, ctl);
 
   if (arguments.empty()) return Message{kUsage, app.help()};
   const std::string& first = arguments.front();
@@ -242,6 +265,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (is_replay->parsed()) return replay;
   if (is_run->parsed()) return live;
   if (is_describe->parsed()) return describe;
+  if (is_ctl->parsed()) return ctl;
   return check;
 }
 

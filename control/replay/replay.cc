@@ -65,6 +65,7 @@ Replay::Pool::~Pool() { rte_mempool_free(pool); }
 Replay::Replay(const Config& config, CaptureSet& captures, const FlowIndex& flows, Files files,
                bool fix_checksums, std::uint64_t seed)
     : config_(config),
+      seed_(seed),
       captures_(captures),
       flows_(flows),
       files_(files),
@@ -89,6 +90,30 @@ Replay::~Replay() {
   worker_.reset();
 }
 
+void Replay::plan(const std::vector<TimedWipe>& wipes) {
+  for (const TimedWipe& wipe : wipes) {
+    const std::optional<Wipe> found = wipe_named(wipe.name, worker_->chain());
+    if (!found) {
+      throw ConfigError({config_.file, 0, 0},
+                        "--forget: " + unknown_wipe(wipe.name, worker_->chain()));
+    }
+    planned_.push_back(
+        {fmt::format("{}@{:g}", wipe.name, std::chrono::duration<double>(wipe.after).count()),
+         wipe.after, *found});
+  }
+  std::stable_sort(planned_.begin(), planned_.end(),
+                   [](const auto& a, const auto& b) { return a.after < b.after; });
+}
+
+Instant Replay::next_wipe() const {
+  if (wiped_ == planned_.size() || !started_) return kNever;
+  return *workload_.first + planned_[wiped_].after;
+}
+
+void Replay::wipe(Instant now) {
+  carry_out(planned_[wiped_++].wipe, config_, seed_, *worker_, now);
+}
+
 void Replay::run(const std::function<void(double)>& progress) {
   const double all = static_cast<double>(std::max<std::uint64_t>(flows_.packets(), 1));
   CaptureSet::Frame frame;
@@ -97,6 +122,11 @@ void Replay::run(const std::function<void(double)>& progress) {
     if (frame.number % kProgressEvery == 0) progress(static_cast<double>(frame.number) / all);
   }
   flush();
+  if (wiped_ != planned_.size()) {
+    throw std::runtime_error(fmt::format(
+        "--forget {}: the capture ends {:.6f} s behind its first packet", planned_[wiped_].text,
+        started_ ? std::chrono::duration<double>(now_ - *workload_.first).count() : 0.0));
+  }
   worker_->settle(now_);
   turn(now_);
   sample(now_);
@@ -172,11 +202,14 @@ void Replay::run_timers(Instant until) {
     next_sample_ = until;
   }
   for (;;) {
-    const Instant due = std::min(worker_->next_due(), next_sample_);
+    const Instant due = std::min({worker_->next_due(), next_sample_, next_wipe()});
     if (due > until) return;
     flush();
     const Instant at = std::max(due, now_);
-    if (due == next_sample_) {
+    const bool wipes = due == next_wipe();
+    if (wipes) {
+      wipe(at);
+    } else if (due == next_sample_) {
       worker_->settle(at);
       sample(at);
       // A pause much longer than a step has nothing new to show in between.
@@ -185,7 +218,7 @@ void Replay::run_timers(Instant until) {
     }
     turn(at);
     // A timer that is not run by its time would stop the clock.
-    if (due != next_sample_ && worker_->next_due() == due) return;
+    if (!wipes && due != next_sample_ && worker_->next_due() == due) return;
   }
 }
 

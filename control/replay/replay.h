@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "control/config.h"
+#include "control/forget/wipe.h"
 #include "control/replay/capture_set.h"
 #include "control/replay/endpoints.h"
 #include "control/replay/flow_index.h"
@@ -32,6 +33,8 @@ class Replay {
          bool fix_checksums, std::uint64_t seed);
   ~Replay();
 
+  // What is to be forgotten, and when. Before run().
+  void plan(const std::vector<TimedWipe>& wipes);
   // Replays everything; progress(fraction) is called now and then. Throws std::runtime_error.
   void run(const std::function<void(double)>& progress);
   // After run().
@@ -48,12 +51,21 @@ class Replay {
   void enter(const CaptureSet::Frame& frame, const PacketNote& note, rte_mbuf* mbuf, Instant now,
              std::uint32_t missing);
   void run_timers(Instant until);
+  Instant next_wipe() const;
+  void wipe(Instant now);
   void flush();
   void turn(Instant now);
   void sample(Instant now);
   void repair_checksums(Packet& packet);
 
+  struct PlannedWipe {
+    std::string text;  // as it was asked for
+    Nanos after;
+    Wipe wipe;
+  };
+
   const Config& config_;
+  std::uint64_t seed_;
   CaptureSet& captures_;
   const FlowIndex& flows_;
   Files files_;
@@ -74,6 +86,8 @@ class Replay {
   std::vector<StateSample> timeline_;
   Instant next_sample_ = kNever;
   Nanos sample_step_{};
+  std::vector<PlannedWipe> planned_;  // in order of time
+  std::size_t wiped_ = 0;             // of them, how many are done
 };
 
 // What policy says of each flow's opener, and what the capture leaves unknown.

@@ -137,6 +137,7 @@ int run_replay(const ReplayOptions& options) {
   Report report;
   {
     Replay replay(config, captures, flows, outputs.files(), options.fix_checksums, seed);
+    replay.plan(options.forget);
     Progress replaying(!options.quiet, "replaying");
     replay.run(std::ref(replaying));
     replay.fill(report);

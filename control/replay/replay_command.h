@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "control/forget/wipe.h"
+
 namespace glassbox {
 
 // How a packet's side is told (measurement.md, section 2).
@@ -31,6 +33,7 @@ struct ReplayOptions {
   std::string report;     // directory for report.json
   SideChoice sides;
   bool sides_given = false;  // else by inside_networks where they tell a flow's ends apart
+  std::vector<TimedWipe> forget;
   bool fix_checksums = false;
   bool quiet = false;
   bool json = false;                  // the summary as JSON

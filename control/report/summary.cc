@@ -188,8 +188,14 @@ void add_state(const Report& report, Page& page) {
   if (report.state.empty()) return;
   page.heading("State", "entries at the end and at most, bytes of each and of all at most");
   std::vector<std::string> unused;
-  TextTable table("llrrrrr");
-  table.add({"", "class", "entries", "peak", "each", "peak bytes", "refused"});
+  // Only where something was wiped does anyone look for what went.
+  const bool wiped = std::any_of(report.state.begin(), report.state.end(), [](const auto& row) {
+    return row.census.ended_total(Ending::kForgotten) > 0;
+  });
+  TextTable table(wiped ? "llrrrrrr" : "llrrrrr");
+  std::vector<std::string> head = {"", "class", "entries", "peak", "each", "peak bytes", "refused"};
+  if (wiped) head.emplace_back("forgotten");
+  table.add(std::move(head));
   for (const StateRow& row : report.state) {
     const Census& census = row.census;
     if (census.created_total() == 0 && census.refused_total() == 0) {
@@ -197,9 +203,12 @@ void add_state(const Report& report, Page& page) {
       continue;
     }
     const StateBand band = band_of(row);
-    table.add({qualified(row), std::string(name_of(band)), with_commas(census.entries()),
-               with_commas(census.peak_entries()), with_commas(census.bytes_per_entry()),
-               bytes_text(census.peak_bytes()), with_commas(census.refused_total())});
+    std::vector<std::string> cells = {
+        qualified(row), std::string(name_of(band)), with_commas(census.entries()),
+        with_commas(census.peak_entries()), with_commas(census.bytes_per_entry()),
+        bytes_text(census.peak_bytes()), with_commas(census.refused_total())};
+    if (wiped) cells.push_back(with_commas(census.ended_total(Ending::kForgotten)));
+    table.add(std::move(cells));
   }
   page.indented(table.lines(page.width()));
   page.items("never used: ", unused);

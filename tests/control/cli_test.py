@@ -39,6 +39,10 @@ class ExitStatus(unittest.TestCase):
         self.check(2, ["replay"], "CONFIG is required")
         self.check(2, ["replay", "c", "p", "--endpoints", "closed"], "not available yet")
         self.check(2, ["check", "a", "b"], "not expected")
+        self.check(2, ["replay", "c", "p", "--forget", "box"], "is not KIND@SECONDS")
+        self.check(2, ["ctl"], "subcommand is required")
+        self.check(2, ["ctl", "forget"], "KIND is required")
+        self.check(1, ["ctl", "--file-prefix", "none-such", "state"], "'glassbox run CONFIG'")
 
     def test_wrong_configuration_is_two(self):
         self.check(2, ["check", "/nonexistent.yaml"], "No such file or directory")

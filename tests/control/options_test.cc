@@ -37,9 +37,9 @@ TEST(Options, WrongUsageHasStatusTwo) {
 }
 
 TEST(Options, UnknownCommandNamesTheKnownOnes) {
-  EXPECT_EQ(message("rply").text,
-            "glassbox: unknown command 'rply' (known: replay, run, describe, check); did you mean "
-            "'replay'?\n");
+  const std::string text = message("rply").text;
+  EXPECT_TRUE(text.starts_with("glassbox: unknown command 'rply' (known: replay, run, ")) << text;
+  EXPECT_TRUE(text.ends_with("); did you mean 'replay'?\n")) << text;
   EXPECT_EQ(message("rply").status, kUsage);
 }
 
@@ -56,6 +56,24 @@ TEST(Options, ReplayTakesAllItsOptions) {
   EXPECT_TRUE(options.fix_checksums && options.quiet && options.json);
   EXPECT_EQ(options.seed, 7u);
   EXPECT_FALSE(std::get<ReplayOptions>(parse("replay c a")).seed.has_value());
+}
+
+TEST(Options, WipesOfAReplayAreReadOrExplained) {
+  const auto options =
+      std::get<ReplayOptions>(parse("replay c p --forget nat44.mapping@2 --forget box@0.5"));
+  ASSERT_EQ(options.forget.size(), 2u);
+  EXPECT_EQ(options.forget[0].name, "nat44.mapping");
+  EXPECT_EQ(options.forget[1].after, std::chrono::milliseconds(500));
+  EXPECT_EQ(message("replay c p --forget box@soon").status, kUsage);
+}
+
+TEST(Options, CtlTakesItsActionAndInstance) {
+  const auto options = std::get<CtlOptions>(parse("ctl forget nat44.mapping --file-prefix edge"));
+  EXPECT_EQ(options.action, CtlOptions::Action::kForget);
+  EXPECT_EQ(options.target, "nat44.mapping");
+  EXPECT_EQ(options.file_prefix, "edge");
+  EXPECT_EQ(std::get<CtlOptions>(parse("ctl stop")).action, CtlOptions::Action::kStop);
+  EXPECT_EQ(message("ctl forget").status, kUsage);
 }
 
 TEST(Options, SidesAreToldByFourRules) {

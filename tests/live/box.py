@@ -16,7 +16,7 @@ class NoSuchPort(Exception):
 class Box:
     """One run of the program, from its start line to its report."""
 
-    def __init__(self, network, program, name, chain="[]", ports=PORTS):
+    def __init__(self, network, program, name, chain="[]", ports=PORTS, eal=()):
         self.network, self.name = network, name
         self.report = network.directory / name
         config = network.directory / f"{name}.yaml"
@@ -25,7 +25,8 @@ class Box:
         )
         self.log = network.directory / f"{name}.log"
         self.process = network.start(
-            "box", self.log.name, program, "run", str(config), "--report", str(self.report)
+            "box", self.log.name, program, "run", str(config), "--report", str(self.report),
+            *(("--", *eal) if eal else ()),
         )
 
     def __enter__(self):

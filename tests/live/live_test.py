@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from box import Box, NoSuchPort
+from ctl import instance_is_asked_and_told
 from network import (
     CLIENT, CLIENT6, POOL, SERVER, SERVER6, TAP_CLIENT, TAP_SERVER, Network, Skip, wait_until,
 )
@@ -191,6 +192,7 @@ RUNS = (
     fragments_pass_as_they_are,
     filter_stops_what_it_should,
     nat_hides_the_client,
+    instance_is_asked_and_told,
     wire_between_taps,
 )
 
