@@ -293,6 +293,21 @@ TEST_P(Fragments, EarlyOnesAreHeldWithinABound) {
   EXPECT_EQ(k.bed.last_drop(), "dataplane fragment-table-full");
   EXPECT_EQ(k.bed.balance().held, 4u);
 }
+// A datagram that finds the table full loses its later fragments; nobody else's are given up for
+// it.
+TEST_P(Fragments, FullTableRefusesAndForgetsNobody) {
+  Bed::Options options;
+  options.worker.max_fragments = 16;
+  KeeperBed k(options);
+  for (int i = 1; i <= 17; ++i) EXPECT_EQ(k.bed.inside(parts(i)[0]).size(), 1u) << i;
+  Census& census = k.bed.census("dataplane.fragments");
+  EXPECT_EQ(census.entries(), 16u);
+  EXPECT_EQ(census.refused_total(), 1u);
+  EXPECT_EQ(census.ended_total(Ending::kEvicted), 0u);
+  EXPECT_TRUE(k.bed.inside(parts(17)[1]).empty());
+  EXPECT_EQ(k.bed.last_drop(), "dataplane fragment-table-full");
+  for (int i = 1; i <= 16; ++i) EXPECT_EQ(k.bed.inside(parts(i)[1]).size(), 1u) << i;
+}
 INSTANTIATE_TEST_SUITE_P(Versions, Fragments, ::testing::Bool());
 
 TEST(Fragments4, OtherDatagramsFragmentsDoNotFollow) {
