@@ -43,6 +43,8 @@ int run(const CheckOptions& options) {
   return kDone;
 }
 
+int run(const CompareOptions& options) { return run_compare(options); }
+
 int run_main(const std::vector<std::string>& arguments) {
   const Command command = parse_command_line(arguments);
   int status = kFailed;

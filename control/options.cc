@@ -241,8 +241,16 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   add_check(app, check);
   CtlOptions ctl;
   const CLI::App* is_ctl = add_ctl(app, ctl);
+  CompareOptions compare;
+  const CLI::App* is_compare = add_compare(app, compare);
 
   if (arguments.empty()) return Message{kUsage, app.help()};
+  // As people who know one option name of it write it.
+  if (arguments.front() == "--compare") {
+    std::vector<std::string> again = arguments;
+    again.front() = "compare";
+    return parse_command_line(again);
+  }
   const std::string& first = arguments.front();
   const std::vector<std::string> names = command_names(app);
   if (!first.starts_with("-") && std::find(names.begin(), names.end(), first) == names.end()) {
@@ -266,6 +274,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (is_run->parsed()) return live;
   if (is_describe->parsed()) return describe;
   if (is_ctl->parsed()) return ctl;
+  if (is_compare->parsed()) return compare;
   return check;
 }
 

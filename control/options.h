@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/compare/compare_command.h"
 #include "control/ctl/ctl.h"
 #include "control/live.h"
 #include "control/replay/replay_command.h"
@@ -34,8 +35,8 @@ struct Message {
   std::string text;
 };
 
-using Command =
-    std::variant<Message, ReplayOptions, LiveOptions, DescribeOptions, CheckOptions, CtlOptions>;
+using Command = std::variant<Message, ReplayOptions, LiveOptions, DescribeOptions, CheckOptions,
+                             CtlOptions, CompareOptions>;
 
 // `arguments` without the program's name. Does not throw for anything a user can type.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -43,6 +43,18 @@ void add_effects(Worker& worker, const std::vector<std::string>& names, Report& 
   }
 }
 
+void add_timers(const Config& config, Report& report) {
+  for (const ChainEntry& entry : config.chain) {
+    for (const Parameter& parameter : entry.type->spec.parameters) {
+      if (parameter.type != ParameterType::kDuration) continue;
+      if (!entry.settings.given(parameter.name)) continue;  // none, and no default
+      const Nanos value = entry.settings.duration(parameter.name);
+      report.timers.push_back({std::string(entry.type->spec.name), std::string(parameter.name),
+                               std::chrono::duration<double>(value).count()});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<StateRow> read_state(Worker& worker, const Config& config, Instant now) {
@@ -70,6 +82,7 @@ void read_books(Worker& worker, const Config& config, Instant now, Report& repor
   std::vector<std::string> names;
   for (const auto& function : worker.chain()) names.emplace_back(function->spec().name);
   report.chain = names;
+  add_timers(config, report);
   report.balance = worker.ledger().total();
   for (const Side side : {Side::kInside, Side::kOutside}) {
     report.by_side[index_of(side)] = worker.ledger().balance(side);

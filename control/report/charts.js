@@ -4,13 +4,27 @@
 //
 // charts.add(NAME, make): make(choices) gives the chart in <figure data-chart=NAME>, or null for none:
 //   {kind: 'area', x: [number], xText, ...} or {kind: 'bars', labels: [[text]], ...}, both with
-//   series: [{label, values, color: '--css-variable', hatch}], valueText, title(index), choices
+//   series: [{label, values, color: '--css-variable', hatch}], valueText, title(index), choices;
+//   bars stand on each other, or with `beside` next to each other
 const charts = (() => {
   'use strict';
   const makers = new Map();
   const drawn = new Map();  // name: Chart
   const chosen = new Map(); // name: {choice: option}
   const HATCHES = ['none', 'diagonal', 'dots', 'lines', 'cross', 'back'];
+
+  // Figures as the tables have them.
+  const count = (value) => Number(value ?? 0).toLocaleString('en');
+  function bytes(value) {
+    const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+    let unit = 0;
+    while (value >= 1024 && unit + 1 < units.length) { value /= 1024; unit += 1; }
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+  }
+  // Seconds since the epoch, in text of nine decimals, to the time of day in UTC.
+  const clock = (instant) => new Date(Number(instant) * 1000).toISOString().slice(11, 19);
+  const span = (seconds) =>
+    seconds < 120 ? `${Number(seconds.toFixed(2))} s` : `${Number((seconds / 60).toFixed(1))} min`;
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -80,7 +94,7 @@ const charts = (() => {
   }
 
   // Numbers in the bars that are wide enough for them; the others' sum stands behind the last.
-  const numbers = (valueText) => ({
+  const numbers = ({valueText, beside}) => ({
     id: 'numbers',
     afterDatasetsDraw(chart) {
       const pen = chart.ctx;
@@ -100,8 +114,9 @@ const charts = (() => {
           const value = dataset.data[i];
           if (!value) return;
           const room = pen.measureText(valueText(value)).width + 8;
-          const end = ends.get(i) ?? {y: bar.y, values: []};
-          ends.set(i, end);
+          const key = beside ? `${d} ${i}` : i;
+          const end = ends.get(key) ?? {y: bar.y, values: []};
+          ends.set(key, end);
           end.x = bar.x;
           if (Math.abs(bar.x - bar.base) >= room + 2) {
             write(valueText(value), (bar.x + bar.base) / 2, bar.y, room);
@@ -128,7 +143,7 @@ const charts = (() => {
         title: (items) => items.length ? spec.title(items[0].dataIndex) : '',
         label: (item) => `${item.dataset.label}: ${spec.valueText(item.raw?.y ?? item.raw)}`,
         labelColor: (item) => ({borderColor: css('--page'), backgroundColor: item.dataset.flat}),
-        footer: (items) => items.length > 1 ? `together: ${spec.valueText(total(items))}` : '',
+        footer: (items) => items.length > 1 && !spec.beside ? `together: ${spec.valueText(total(items))}` : '',
       },
     };
   }
@@ -169,12 +184,12 @@ const charts = (() => {
       options: {
         indexAxis: 'y',
         scales: {
-          x: {stacked: true, beginAtZero: true, max: spec.most, grace: spec.most ? 0 : '4%', grid: {color: css('--line')},
-            ticks: {maxTicksLimit: 6, precision: 0, maxRotation: 0, callback: spec.valueText}},
-          y: {stacked: true, grid: {display: false}, ticks: {autoSkip: false, color: css('--text')}},
+          x: {stacked: !spec.beside, beginAtZero: true, max: spec.most, grace: spec.most ? 0 : '4%', grid: {color: css('--line')},
+            ticks: {maxTicksLimit: 6, precision: spec.most === 1 ? undefined : 0, maxRotation: 0, callback: spec.valueText}},
+          y: {stacked: !spec.beside, grid: {display: false}, ticks: {autoSkip: false, color: css('--text')}},
         },
       },
-      plugins: [numbers(spec.valueText)],
+      plugins: [numbers(spec)],
     };
   }
 
@@ -212,7 +227,7 @@ const charts = (() => {
     if (!spec) return;
     const narrow = figure.clientWidth < 560;
     const height = spec.kind === 'area' ? (narrow ? 240 : 320) :
-      spec.labels.length * (narrow ? 42 : 32) + 44;
+      spec.labels.length * (narrow || spec.beside ? 44 : 32) + 44;
     const frame = figure.querySelector('.canvas');
     frame.style.height = `${height}px`;
     const canvas = frame.querySelector('canvas');
@@ -252,5 +267,5 @@ const charts = (() => {
     });
   }
 
-  return {add: (name, make) => makers.set(name, make), start, HATCHES};
+  return {add: (name, make) => makers.set(name, make), start, HATCHES, count, bytes, clock, span};
 })();

@@ -52,6 +52,7 @@ std::string cell(const Json* row) {
   }
   if (const std::string by = text_at(*row, "function"); !by.empty()) details.push_back("by " + by);
   if (const std::string why = text_at(*row, "why"); !why.empty()) details.push_back(why);
+  if (flag_at(*row, "intended") == true) details.emplace_back("intended by policy");
   const char* word = *shown.word != 0 ? shown.word : outcome.c_str();
   return fmt::format(
       "<td class=\"probe {}\"><b><span aria-hidden=\"true\">{}</span> {}</b> "
@@ -99,13 +100,17 @@ class Grid {
     for (const std::string& probe : probes) {
       std::string cells;
       std::string clause;
+      std::string asks;
       for (const std::string& direction : directions_) {
         const Json* row = find(group, probe, direction);
-        if (row != nullptr && clause.empty()) clause = text_at(*row, "rfc");
+        if (row != nullptr && clause.empty()) {
+          clause = text_at(*row, "rfc");
+          asks = fmt::format("<small>{}</small>", escape_html(text_at(*row, "asks")));
+        }
         cells += cell(row);
       }
-      body += fmt::format("<tr><th scope=\"row\">{} <cite>{}</cite></th>{}</tr>\n",
-                          escape_html(probe), escape_html(clause), cells);
+      body += fmt::format("<tr><th scope=\"row\">{} <cite>{}</cite>{}</th>{}</tr>\n",
+                          escape_html(probe), escape_html(clause), asks, cells);
     }
     return body + "</tbody>\n";
   }
@@ -175,7 +180,11 @@ std::string openness_section(const PageContext& page) {
   return html_section("openness", "Openness",
                       "Short exchanges of what is new, rare or unasked for, through the chain and "
                       "over a wire. Changed: it works, and both ends do not see the same.",
-                      said + Grid(rows).html());
+                      said +
+                          chart_place("openness",
+                                      "Probes that work, work changed and are broken, by group. "
+                                      "The grid below has each.") +
+                          Grid(rows).html());
 }
 
 std::string awareness_section(const PageContext& page) {

@@ -12,6 +12,7 @@ extern const std::string_view kReportCss;     // report.css
 extern const std::string_view kFiguresCss;    // figures.css
 extern const std::string_view kChartMinJs;    // Chart.js, of the installed package
 extern const std::string_view kChartsJs;      // charts.js
+extern const std::string_view kCompareJs;     // compare.js
 extern const std::string_view kReportJs;      // report.js
 
 }  // namespace glassbox

@@ -95,6 +95,13 @@ struct FlowFall {
   std::string why;       // "ip.src", "drop no-mapping", "prevented"
 };
 
+// A parameter of time of a function in the chain, as configured.
+struct TimerRow {
+  std::string function;
+  std::string parameter;
+  double seconds = 0;
+};
+
 struct FindingRow {
   std::string function;
   std::string what;
@@ -105,6 +112,7 @@ struct Report {
   std::string command;  // "replay", "run"
   std::string configuration;
   std::vector<std::string> chain;  // names, from the inside
+  std::vector<TimerRow> timers;
   Workload workload;
   Balance balance;
   std::array<Balance, kSides> by_side;

@@ -6,19 +6,8 @@
   const report = JSON.parse(document.getElementById('report').textContent);
   const transparency = report.transparency ?? {};
   const rows = (table) => Array.isArray(table) ? table : [];
-  const count = (value) => Number(value ?? 0).toLocaleString('en');
+  const {count, bytes, clock, span} = charts;
   const COLORS = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6'];
-
-  function bytes(value) {
-    const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-    let unit = 0;
-    while (value >= 1024 && unit + 1 < units.length) { value /= 1024; unit += 1; }
-    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-  }
-  // Seconds since the epoch, in text of nine decimals, to the time of day in UTC.
-  const clock = (instant) => new Date(Number(instant) * 1000).toISOString().slice(11, 19);
-  const span = (seconds) =>
-    seconds < 120 ? `${Number(seconds.toFixed(2))} s` : `${Number((seconds / 60).toFixed(1))} min`;
 
   const kindOf = (row) => row.kind ? `${row.function}.${row.kind}` : row.function;
   const bandOf = (row) => row.scope === 'configured' ? 'configured' : row.class;
@@ -176,6 +165,13 @@
       {way: true, label: 'intended by policy', color: '--configured', hatch: 'none'},
       {way: false, label: 'unintended', color: '--bad', hatch: 'diagonal'},
       {way: null, label: 'intent not known', color: '--c5', hatch: 'dots'},
+    ]));
+
+  charts.add('openness', () => sums(
+    rows(report.openness).map((row) => ({...row, packets: 1})), (row) => [row.group], (row) => row.outcome, [
+      {way: 'works', label: '✓ works', color: '--good', hatch: 'none'},
+      {way: 'works_changed', label: '≈ works changed', color: '--middle', hatch: 'dots'},
+      {way: 'broken', label: '✗ broken', color: '--bad', hatch: 'diagonal'},
     ]));
 
   function filterFalls() {

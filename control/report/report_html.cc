@@ -3,13 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
+#include <chrono>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
 #include "control/report/figures.h"
 #include "control/report/html.h"
+#include "control/report/page.h"
 #include "control/report/page_parts.h"
 #include "control/report/report_json.h"
 #include "control/report/report_tables.h"
@@ -18,31 +20,43 @@
 namespace glassbox {
 namespace {
 
-std::string title_of(const Report& report) {
-  const std::vector<std::string>& files = report.workload.files;
-  return fmt::format(
-      "{} through {}", files.empty() ? "live traffic" : fmt::format("{}", fmt::join(files, ", ")),
-      report.chain.empty() ? "the wire" : fmt::format("{}", fmt::join(report.chain, ", ")));
+std::string title_of(const Json& report) {
+  std::vector<std::string> files;
+  for (const Json& file : rows_at(report, "workload.files")) files.push_back(text_at(file, "name"));
+  const std::vector<std::string> chain = chain_of(report);
+  return fmt::format("{} through {}",
+                     files.empty() ? "live traffic" : fmt::format("{}", fmt::join(files, ", ")),
+                     chain.empty() ? "the wire" : fmt::format("{}", fmt::join(chain, ", ")));
 }
 
-std::string head(const Report& report) {
-  const Workload& workload = report.workload;
-  std::vector<std::string> words = {plural(workload.packets, "packet"), bytes_text(workload.bytes)};
-  if (workload.first && workload.last) words.push_back(span_text(*workload.last - *workload.first));
-  if (!workload.sides.empty()) words.push_back("sides by " + workload.sides);
-  words.push_back(is_modelled(report) ? "end hosts imagined, " + workload.endpoints
-                                      : "real end hosts");
-  if (workload.truncated > 0) {
-    words.push_back(with_commas(workload.truncated) + " truncated in the capture");
+// From the first packet to the last.
+std::string length_of(const Json& workload) {
+  const std::string first = text_at(workload, "first");
+  const std::string last = text_at(workload, "last");
+  if (first.empty() || last.empty()) return "";
+  const double seconds = std::strtod(last.c_str(), nullptr) - std::strtod(first.c_str(), nullptr);
+  return span_text(std::chrono::duration_cast<Nanos>(std::chrono::duration<double>(seconds)));
+}
+
+std::string head(const Json& report) {
+  const Json& workload = at(report, "workload");
+  std::vector<std::string> words = {plural(count_at(workload, "packets").value_or(0), "packet"),
+                                    bytes_text(count_at(workload, "bytes").value_or(0))};
+  if (const std::string length = length_of(workload); !length.empty()) words.push_back(length);
+  if (const std::string sides = text_at(workload, "sides"); !sides.empty()) {
+    words.push_back("sides by " + sides);
   }
-  if (workload.clamped > 0) {
-    words.push_back(with_commas(workload.clamped) + " stamped before the one ahead of them");
-  }
-  if (workload.checksums_fixed > 0) {
-    words.push_back(with_commas(workload.checksums_fixed) + " wrong checksums repaired on entry");
-  }
+  const std::string ends = text_at(workload, "endpoints");
+  words.push_back(ends == "real" ? "real end hosts" : "end hosts imagined, " + ends);
+  const auto note = [&](const char* name, const char* meaning) {
+    const std::uint64_t count = count_at(workload, name).value_or(0);
+    if (count > 0) words.push_back(with_commas(count) + meaning);
+  };
+  note("truncated", " truncated in the capture");
+  note("clamped", " stamped before the one ahead of them");
+  note("checksums_fixed", " wrong checksums repaired on entry");
   const std::string verdict =
-      report.balanced
+      flag_at(report, "conservation.balanced") == true
           ? "<p class=\"verdict good\">&#10003; Balanced: every packet is accounted for.</p>"
           : "<p class=\"verdict bad\">&#10007; NOT BALANCED: the books do not add up.</p>";
   return fmt::format(
@@ -52,35 +66,18 @@ std::string head(const Report& report) {
       verdict);
 }
 
-// Links to the sections that the page has, in its order.
-std::string contents(const std::string& body) {
-  constexpr std::string_view kSection = "<section id=\"";
-  constexpr std::string_view kTitle = "<h2>";
-  std::string list;
-  for (std::size_t at = body.find(kSection); at != std::string::npos;
-       at = body.find(kSection, at + 1)) {
-    const std::size_t id = at + kSection.size();
-    const std::size_t title = body.find(kTitle, at) + kTitle.size();
-    list +=
-        fmt::format("<li><a href=\"#{}\">{}</a></li>\n", body.substr(id, body.find('"', id) - id),
-                    body.substr(title, body.find("</h2>", title) - title));
+std::string claims(const Json& report) {
+  if (flag_at(report, "claims.checked") != true) return "";
+  std::string lies;
+  for (const Json& lie : rows_at(report, "claims.lies")) {
+    if (lie.is_string()) lies += "<li>" + escape_html(lie.get<std::string>()) + "</li>\n";
   }
-  return "<nav aria-label=\"Contents\"><ul>\n" + list + "</ul></nav>\n";
-}
-
-std::string claims(const Report& report) {
-  std::string text;
-  if (report.claims_checked) {
-    std::string lies;
-    for (const std::string& lie : report.lies) lies += "<li>" + escape_html(lie) + "</li>\n";
-    text += html_section(
-        "claims", "Claims",
-        report.lies.empty()
-            ? "Every packet was compared before and after every function: the ledger tells all."
-            : "Differences that the ledger does not tell. This is a defect of glassbox:",
-        lies.empty() ? "" : "<ul>\n" + lies + "</ul>\n");
-  }
-  return text;
+  return html_section(
+      "claims", "Claims",
+      lies.empty()
+          ? "Every packet was compared before and after every function: the ledger tells all."
+          : "Differences that the ledger does not tell. This is a defect of glassbox:",
+      lies.empty() ? "" : "<ul>\n" + lies + "</ul>\n");
 }
 
 std::string words() {
@@ -107,39 +104,21 @@ std::string words() {
   return html_section("words", "Words", "", "<dl>\n" + list + "</dl>\n");
 }
 
-// The template's places, each once; what is put in is not looked through.
-std::string fill(std::string_view page,
-                 const std::vector<std::pair<std::string_view, std::string>>& places) {
-  std::string filled;
-  for (const auto& [name, text] : places) {
-    const std::size_t at = page.find(name);
-    if (at == std::string_view::npos) continue;
-    filled += page.substr(0, at);
-    filled += text;
-    page.remove_prefix(at + name.size());
-  }
-  return filled += page;
-}
-
 }  // namespace
 
-std::string to_html(const Report& report) {
-  const std::string text = to_json_text(report);
-  const Json json = Json::parse(text);
+std::string to_html(const std::string& json_text) {
+  const Json json = Json::parse(json_text);
   const PageContext page{json, sentences(json)};
   const std::string body = chain_section(page) + state_time_section(page) +
                            staircase_section(page) + forgetting_section(page) +
-                           openness_section(page) + deeds_tables(report, page) +
-                           awareness_section(page) + books_tables(report, page) + claims(report) +
-                           environment_section(page) + words();
-  return fill(kReportHtmlIn,
-              {{"@TITLE@", escape_html("glassbox " + report.command + ": " + title_of(report))},
-               {"@STYLE@", std::string(kReportCss) + std::string(kFiguresCss)},
-               {"@BODY@", head(report) + headlines_section(page) + contents(body) + body},
-               {"@JSON@", escape_script_json(text)},
-               {"@LIBRARY@", std::string(kChartMinJs)},
-               {"@CHARTS@", std::string(kChartsJs)},
-               {"@SCRIPT@", std::string(kReportJs)}});
+                           openness_section(page) + deeds_tables(page) + awareness_section(page) +
+                           books_tables(page) + claims(json) + environment_section(page) + words();
+  const std::string title =
+      fmt::format("glassbox {}: {}", text_at(json, "command"), title_of(json));
+  return page_of(title, head(json) + headlines_section(page) + page_contents(body) + body,
+                 json_text, kReportJs);
 }
+
+std::string to_html(const Report& report) { return to_html(to_json_text(report)); }
 
 }  // namespace glassbox

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A report as one page that opens from the disk: no network, no second file, and nothing but the
-// filter needs a script. What was not measured is not on it. Same report, same bytes.
+// A report as one page that opens from the disk: no network, no second file. It is made of
+// report.json alone, so that any report can be turned into a page, and what is null or missing in it
+// is said to be not measured. Charts need a script; all else is there without. Same report, same
+// bytes.
 #pragma once
 
 #include <string>
@@ -10,6 +12,8 @@
 
 namespace glassbox {
 
+// `json_text`: what report.json holds. Throws nlohmann::json::exception if it is no JSON.
+std::string to_html(const std::string& json_text);
 std::string to_html(const Report& report);
 
 }  // namespace glassbox

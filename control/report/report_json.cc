@@ -61,6 +61,15 @@ Json workload_json(const Report& report) {
           {"endpoints", is_modelled(report) ? workload.endpoints : "real"}};
 }
 
+Json timers_json(const Report& report) {
+  Json rows = Json::array();
+  for (const TimerRow& row : report.timers) {
+    rows.push_back(
+        {{"function", row.function}, {"parameter", row.parameter}, {"seconds", row.seconds}});
+  }
+  return rows;
+}
+
 Json balance_json(const Balance& balance) {
   return {{"received", balance.received},  {"forwarded", balance.forwarded},
           {"dropped", balance.dropped},    {"held", balance.held},
@@ -245,6 +254,7 @@ Json to_json(const Report& report, Registry registry) {
           {"configuration", report.configuration},
           {"workload", workload_json(report)},
           {"chain", report.chain},
+          {"timers", timers_json(report)},
           {"conservation", conservation_json(report)},
           {"flows", flows_json(report.flows)},
           {"drops", drops_json(report)},

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "control/report/figures.h"
 #include "control/report/html.h"
-#include "control/report/report_json.h"
-#include "control/report/sections.h"
 
 namespace glassbox {
 namespace {
@@ -17,36 +16,40 @@ namespace {
 constexpr HtmlTable::Cell kNumber = HtmlTable::Cell::kNumber;
 constexpr HtmlTable::Cell kWords = HtmlTable::Cell::kWords;
 
-struct BalanceRow {
-  const char* name;
-  std::uint64_t Balance::*count;
-  const char* meaning;
-};
-constexpr std::array<BalanceRow, 10> kBalanceRows = {{
-    {"received", &Balance::received, "entered the box"},
-    {"forwarded", &Balance::forwarded, "went through the chain"},
-    {"dropped", &Balance::dropped, "ended in the box, with a function and a reason"},
-    {"held", &Balance::held, "still held by a function at the end"},
-    {"merged", &Balance::merged, "their content left in other packets"},
-    {"injected", &Balance::injected, "of the box's own making"},
-    {"split", &Balance::split, "further parts of packets that left as several"},
-    {"transmitted", &Balance::transmitted, "left the box"},
-    {"unsent", &Balance::unsent, "refused by a full transmit queue"},
-    {"stillborn", &Balance::stillborn, "of the box's own making, dropped before they left"},
+// A count as it stands in a table; nothing where nothing was counted.
+std::string cell(const Json& json, std::string_view path) {
+  const auto count = count_at(json, path);
+  return count ? with_commas(*count) : "";
+}
+
+std::string bytes_cell(const Json& json, std::string_view path) {
+  const auto count = count_at(json, path);
+  return count ? bytes_text(*count) : "";
+}
+
+constexpr std::array<std::pair<const char*, const char*>, 11> kBalanceRows = {{
+    {"received", "entered the box"},
+    {"forwarded", "went through the chain"},
+    {"dropped", "ended in the box, with a function and a reason"},
+    {"held", "still held by a function at the end"},
+    {"merged", "their content left in other packets"},
+    {"injected", "of the box's own making"},
+    {"split", "further parts of packets that left as several"},
+    {"transmitted", "left the box"},
+    {"unsent", "refused by a full transmit queue"},
+    {"stillborn", "of the box's own making, dropped before they left"},
+    {"prevented", "never sent: what their senders waited for did not reach them"},
 }};
 
-std::string packets(const Report& report, const PageContext& page) {
+std::string packets(const PageContext& page) {
   HtmlTable table(
       "",
       {{"packets"}, {"inside", kNumber}, {"outside", kNumber}, {"both", kNumber}, {"", kWords}});
-  for (const BalanceRow& row : kBalanceRows) {
-    table.add({row.name, with_commas(report.by_side[index_of(Side::kInside)].*row.count),
-               with_commas(report.by_side[index_of(Side::kOutside)].*row.count),
-               with_commas(report.balance.*row.count), row.meaning});
-  }
-  if (is_modelled(report)) {
-    table.add({"prevented", "", "", with_commas(report.prevented),
-               "never sent: what their senders waited for did not reach them"});
+  const Json& books = at(page.report, "conservation");
+  for (const auto& [name, meaning] : kBalanceRows) {
+    if (!count_at(books, name)) continue;
+    table.add({name, cell(at(books, "by_side.inside"), name),
+               cell(at(books, "by_side.outside"), name), cell(books, name), meaning});
   }
   return html_section("packets", "Packets",
                       "By the side they came by; sent ones by the side they left by. received = "
@@ -55,42 +58,49 @@ std::string packets(const Report& report, const PageContext& page) {
                       say(page, "conservation") + table.html());
 }
 
-std::string flows(const Report& report) {
-  if (!report.flows) return "";
-  const FlowCounts& flows = *report.flows;
+constexpr std::array<std::pair<const char*, const char*>, 7> kFlowRows = {{
+    {"all", "in the workload"},
+    {"whole", "began and answered within it"},
+    {"wanted", "whole, and no policy refuses them: the shares are of these"},
+    {"refused", "by a rule or the written default"},
+    {"cut", "began or ended outside the capture"},
+    {"unanswered", "nobody answered"},
+    {"unknown", "cut, so that intent cannot be told"},
+}};
+
+std::string flows(const PageContext& page) {
+  const Json& flows = at(page.report, "flows");
+  if (flows.is_null()) return "";
   HtmlTable table("", {{"flows"}, {"number", kNumber}, {"", kWords}});
-  const auto add = [&](const char* name, std::uint64_t count, const char* meaning) {
-    table.add({name, with_commas(count), meaning});
-  };
-  add("all", flows.all, "in the workload");
-  add("whole", flows.whole, "began and answered within it");
-  add("wanted", flows.wanted, "whole, and no policy refuses them: the shares are of these");
-  add("refused", flows.refused, "by a rule or the written default");
-  add("cut", flows.cut, "began or ended outside the capture");
-  add("unanswered", flows.unanswered, "nobody answered");
-  add("unknown", flows.unknown, "cut, so that intent cannot be told");
+  for (const auto& [name, meaning] : kFlowRows) table.add({name, cell(flows, name), meaning});
   std::string note;
-  if (flows.packets_without > 0) note = plural(flows.packets_without, "packet") + " of no flow.";
+  if (const auto without = count_at(flows, "packets_without_flow"); without.value_or(0) > 0) {
+    note = plural(*without, "packet") + " of no flow.";
+  }
   return html_section("flows", "Flows", note, table.html());
 }
 
-std::string drops(const Report& report, const PageContext& page) {
+std::string drops(const PageContext& page) {
   const std::string said = say(page, "drops");
-  if (report.drops.empty()) return html_section("drops", "Drops", "", said);
+  const Json& drops = rows_at(page.report, "drops");
+  if (drops.empty()) return html_section("drops", "Drops", "", said);
   HtmlTable table("", {{"function"},
                        {"reason"},
                        {"meaning", kWords},
                        {"by policy"},
                        {"packets", kNumber},
                        {"bytes", kNumber}});
-  std::vector<DropRow> rows = report.drops;
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const DropRow& a, const DropRow& b) { return a.packets > b.packets; });
-  for (const DropRow& row : rows) {
-    const bool unintended = row.intended.has_value() && !*row.intended;
-    table.add({row.function, row.reason, row.help, std::string(intent_text(row.intended)),
-               with_commas(row.packets), bytes_text(row.bytes)},
-              unintended ? "unintended" : "");
+  std::vector<const Json*> rows;
+  for (const Json& row : drops) rows.push_back(&row);
+  std::stable_sort(rows.begin(), rows.end(), [](const Json* a, const Json* b) {
+    return count_at(*a, "packets") > count_at(*b, "packets");
+  });
+  for (const Json* row : rows) {
+    const auto intended = flag_at(*row, "intended");
+    table.add(
+        {text_at(*row, "function"), text_at(*row, "reason"), text_at(*row, "help"),
+         std::string(intent_text(intended)), cell(*row, "packets"), bytes_cell(*row, "bytes")},
+        intended == false ? "unintended" : "");
   }
   return html_section("drops", "Drops",
                       "Intended: an explicit rule or the written default refuses the flow. "
@@ -102,28 +112,28 @@ std::string drops(const Report& report, const PageContext& page) {
                           table.html());
 }
 
-std::string effects(const Report& report, const PageContext& page) {
+std::string class_cell(const std::string& letter) {
+  for (const ClassMeaning& each : class_meanings()) {
+    if (letter == std::string(1, each.letter)) return fmt::format("{} {}", letter, each.meaning);
+  }
+  return letter;
+}
+
+std::string effects(const PageContext& page) {
   const std::string said = say(page, "effects");
-  if (report.effects.empty()) return html_section("effects", "Effects", "", said);
-  const bool by_flow = std::any_of(report.effects.begin(), report.effects.end(),
-                                   [](const EffectRow& row) { return row.flows.has_value(); });
-  std::vector<HtmlTable::Column> columns = {{"function"}, {"came by"},          {"field"},
-                                            {"class"},    {"packets", kNumber}, {"bytes", kNumber}};
-  if (by_flow) columns.push_back({"flows", kNumber});
-  HtmlTable table("", columns);
-  for (const EffectRow& row : report.effects) {
-    const auto& meanings = class_meanings();
-    const auto meaning = std::find_if(meanings.begin(), meanings.end(), [&](const auto& each) {
-      return each.letter == letter_of(row.field);
-    });
-    std::vector<std::string> cells = {row.function,
-                                      row.direction,
-                                      std::string(info(row.field).name),
-                                      fmt::format("{} {}", meaning->letter, meaning->meaning),
-                                      with_commas(row.packets),
-                                      bytes_text(row.bytes)};
-    if (by_flow) cells.push_back(row.flows ? with_commas(*row.flows) : "");
-    table.add(cells);
+  const Json& effects = rows_at(page.report, "transparency.effects");
+  if (effects.empty()) return html_section("effects", "Effects", "", said);
+  HtmlTable table("", {{"function"},
+                       {"came by"},
+                       {"field"},
+                       {"class"},
+                       {"packets", kNumber},
+                       {"bytes", kNumber},
+                       {"flows", kNumber}});
+  for (const Json& row : effects) {
+    table.add({text_at(row, "function"), text_at(row, "direction"), text_at(row, "field"),
+               class_cell(text_at(row, "class")), cell(row, "packets"), bytes_cell(row, "bytes"),
+               cell(row, "flows")});
   }
   return html_section("effects", "Effects",
                       "What was changed in packets, by Wireshark's names; #2 is the packet quoted "
@@ -135,8 +145,9 @@ std::string effects(const Report& report, const PageContext& page) {
                           table.html());
 }
 
-std::string state(const Report& report) {
-  if (report.state.empty()) return "";
+std::string state(const PageContext& page) {
+  const Json& state = rows_at(page.report, "state");
+  if (state.empty()) return "";
   HtmlTable table("", {{"kind"},
                        {"class"},
                        {"scope"},
@@ -153,65 +164,63 @@ std::string state(const Report& report) {
                        {"refused", kNumber},
                        {"forgotten", kNumber},
                        {"if lost", kWords}});
-  for (const StateRow& row : report.state) {
-    const Census& census = row.census;
-    std::string state_class(name_of(row.state_class));
-    if (row.state_class != row.kind.state_class) {
-      state_class += fmt::format(" (declared {})", name_of(row.kind.state_class));
+  for (const Json& row : state) {
+    std::string state_class = text_at(row, "class");
+    if (const std::string declared = text_at(row, "declared_class"); declared != state_class) {
+      state_class += fmt::format(" (declared {})", declared);
     }
-    table.add({qualified(row), state_class, std::string(name_of(row.kind.scope)),
-               with_commas(census.entries()), with_commas(census.peak_entries()),
-               row.bound == 0 ? "" : with_commas(row.bound), with_commas(census.bytes_per_entry()),
-               bytes_text(census.peak_bytes()), with_commas(census.created_total()),
-               with_commas(census.refreshed_total()), with_commas(ended(row, Ending::kClosed)),
-               with_commas(ended(row, Ending::kExpired)), with_commas(ended(row, Ending::kEvicted)),
-               with_commas(census.refused_total()), with_commas(ended(row, Ending::kForgotten)),
-               std::string(row.kind.if_lost)});
+    table.add({kind_of(row), state_class, text_at(row, "scope"), cell(row, "entries"),
+               cell(row, "peak_entries"), cell(row, "bound"), cell(row, "bytes_per_entry"),
+               bytes_cell(row, "peak_bytes"), cell(row, "created"), cell(row, "refreshed"),
+               cell(row, "closed"), cell(row, "expired"), cell(row, "evicted"),
+               cell(row, "refused"), cell(row, "forgotten"), text_at(row, "if_lost")});
   }
   return html_section("state", "State",
-                      "By kind, as declared. entries = created "
-                      "- closed - expired - evicted - forgotten.",
+                      "By kind, as declared. entries = created - closed - expired - evicted - "
+                      "forgotten.",
                       table.html());
 }
 
-std::string exposure(const Report& report, const PageContext& page) {
-  if (!report.payload_bytes_forwarded && !report.payload_bytes_read) return "";
+std::string payload(const PageContext& page) {
+  const Json& exposure = at(page.report, "transparency.exposure");
   HtmlTable table("", {{"payload"}, {"bytes", kNumber}});
-  if (report.payload_bytes_forwarded) {
-    table.add({"forwarded", with_commas(*report.payload_bytes_forwarded)});
-  }
-  if (report.payload_bytes_read) {
-    table.add({"read by the box", with_commas(*report.payload_bytes_read)});
-  }
-  return html_section("payload", "Payload read", "", say(page, "payload") + table.html());
+  const auto add = [&](const char* name, const char* words) {
+    if (count_at(exposure, name)) table.add({words, cell(exposure, name)});
+  };
+  add("payload_bytes_forwarded", "forwarded");
+  add("payload_bytes_read", "read by the box");
+  add("opaque_bytes", "opaque: encrypted");
+  return table.empty()
+             ? ""
+             : html_section("payload", "Payload read", "", say(page, "payload") + table.html());
 }
 
-std::string findings(const Report& report) {
-  if (report.findings.empty()) return "";
+std::string findings(const PageContext& page) {
+  const Json& findings = rows_at(page.report, "findings");
+  if (findings.empty()) return "";
   HtmlTable table("", {{"function"}, {"what", kWords}, {"count", kNumber}});
-  for (const FindingRow& row : report.findings) {
-    table.add({row.function, row.what, with_commas(row.count)});
+  for (const Json& row : findings) {
+    table.add({text_at(row, "function"), text_at(row, "what"), cell(row, "count")});
   }
   return html_section("findings", "Findings", "", table.html());
 }
 
-std::string falls(const Report& report) {
-  if (report.falls.empty()) return "";
+std::string falls(const PageContext& page) {
+  const Json& falls = rows_at(page.report, "transparency.falls");
+  if (falls.empty()) return "";
   HtmlTable table("falls-table", {{"flow", kNumber},
                                   {"name"},
                                   {"fell from"},
                                   {"at packet", kNumber},
                                   {"by"},
                                   {"why", kWords}});
-  const std::size_t listed = std::min(report.falls.size(), kMaxFalls);
-  for (std::size_t i = 0; i < listed; ++i) {
-    const FlowFall& fall = report.falls[i];
-    table.add({with_commas(fall.flow), fall.name, fall.step, with_commas(fall.packet),
-               fall.function, fall.why});
+  for (const Json& fall : falls) {
+    table.add({cell(fall, "flow"), text_at(fall, "name"), text_at(fall, "step"),
+               cell(fall, "packet"), text_at(fall, "function"), text_at(fall, "why")});
   }
   std::string intro = "The first packet on which a flow lost a step, who did it and how.";
-  if (report.falls.size() > listed) {
-    intro += fmt::format(" {} more are not listed.", with_commas(report.falls.size() - listed));
+  if (const auto omitted = count_at(page.report, "transparency.falls_omitted"); omitted > 0u) {
+    intro += fmt::format(" {} more are not listed.", with_commas(*omitted));
   }
   const std::string filter =
       "<p class=\"filter\" id=\"falls-filter\" hidden><label>Filter <input type=\"search\" "
@@ -230,13 +239,12 @@ std::string html_section(std::string_view id, std::string_view title, const std:
                      paragraph, content);
 }
 
-std::string deeds_tables(const Report& report, const PageContext& page) {
-  return effects(report, page) + drops(report, page) + falls(report);
+std::string deeds_tables(const PageContext& page) {
+  return effects(page) + drops(page) + falls(page);
 }
 
-std::string books_tables(const Report& report, const PageContext& page) {
-  return packets(report, page) + flows(report) + state(report) + exposure(report, page) +
-         findings(report);
+std::string books_tables(const PageContext& page) {
+  return packets(page) + flows(page) + state(page) + payload(page) + findings(page);
 }
 
 }  // namespace glassbox

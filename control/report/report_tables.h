@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "control/report/report.h"
 #include "control/report/sections.h"
 
 namespace glassbox {
@@ -16,8 +15,8 @@ namespace glassbox {
 std::string html_section(std::string_view id, std::string_view title, const std::string& intro,
                          const std::string& content);
 // What the box did: effects, drops, and the flows that fell by them.
-std::string deeds_tables(const Report& report, const PageContext& page);
+std::string deeds_tables(const PageContext& page);
 // What it counted: packets, flows, state, payload, findings.
-std::string books_tables(const Report& report, const PageContext& page);
+std::string books_tables(const PageContext& page);
 
 }  // namespace glassbox

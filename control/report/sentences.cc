@@ -90,12 +90,15 @@ void say_openness(const Json& report, std::vector<Sentence>& said) {
   for (const auto& [name, count] : by) {
     if (!name.empty()) breakers.push_back(fmt::format("{} by {}", with_commas(count), name));
   }
+  const auto counted = [&](std::uint64_t count, const char* one, const char* many) {
+    return fmt::format("{} {}", with_commas(count), count == 1 ? one : many);
+  };
   std::string text =
-      fmt::format("Of {} and directions, {} work as over a wire, {} work changed and {} are broken",
-                  plural(probes.size(), "probe"), with_commas(outcomes["works"]),
-                  with_commas(outcomes["changed"] + outcomes["works changed"]),
-                  with_commas(outcomes["broken"]));
-  if (!breakers.empty()) text += ", " + enumeration(breakers);
+      fmt::format("Of {} by direction, {} as over a wire, {} changed and {} broken",
+                  plural(probes.size(), "probe"), counted(outcomes["works"], "works", "work"),
+                  counted(outcomes["works_changed"], "works", "work"),
+                  counted(outcomes["broken"], "is", "are"));
+  if (!breakers.empty()) text += fmt::format(" ({})", enumeration(breakers));
   said.push_back({"openness", text + ".", kClause, ""});
 }
 

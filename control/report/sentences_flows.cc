@@ -86,7 +86,7 @@ void say_staircase(const Json& report, std::vector<Sentence>& said) {
     }
     said.push_back({"staircase", text, kClause, ""});
   }
-  if (text_at(report, "command") == "replay" && !complete) {
+  if (text_at(report, "command") != "run" && !complete) {
     said.push_back(
         {"staircase",
          "Whether the application's bytes arrive, and whether the exchange finishes, was "

@@ -2,12 +2,13 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "control/output_file.h"
+#include "control/report/report_files.h"
 #include "control/report/report_html.h"
 #include "control/report/report_json.h"
 
@@ -28,28 +29,29 @@ Result<void> make_directory(const std::string& directory) {
 
 }  // namespace
 
-Result<void> write_report(const Report& report, const std::string& directory) {
+Result<void> write_files(const std::string& directory,
+                         const std::vector<std::pair<std::string, std::string>>& files) {
   if (Result<void> made = make_directory(directory); !made.ok()) return made;
-  const std::filesystem::path place(directory);
-  const std::string json = to_json_text(report);
-  const std::string html = to_html(report);
-
-  Result<OutputFile> json_file = OutputFile::open((place / "report.json").string());
-  if (!json_file.ok()) return json_file.error();
-  Result<OutputFile> html_file = OutputFile::open((place / "report.html").string());
-  if (!html_file.ok()) return html_file.error();
-
-  // Both are on the disk before either has its name: a full one leaves an older pair together.
-  const std::array<std::pair<OutputFile*, const std::string*>, 2> files = {
-      {{&*json_file, &json}, {&*html_file, &html}}};
-  for (const auto& [file, text] : files) {
-    if (Result<void> written = file->write(*text); !written.ok()) return written;
-    if (Result<void> flushed = file->flush(); !flushed.ok()) return flushed;
+  std::vector<OutputFile> open;
+  for (const auto& [name, text] : files) {
+    Result<OutputFile> file = OutputFile::open((std::filesystem::path(directory) / name).string());
+    if (!file.ok()) return file.error();
+    open.push_back(std::move(*file));
   }
-  for (const auto& [file, text] : files) {
-    if (Result<void> finished = file->finish(); !finished.ok()) return finished;
+  // All are on the disk before any has its name: a full one leaves older ones together.
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (Result<void> written = open[i].write(files[i].second); !written.ok()) return written;
+    if (Result<void> flushed = open[i].flush(); !flushed.ok()) return flushed;
+  }
+  for (OutputFile& file : open) {
+    if (Result<void> finished = file.finish(); !finished.ok()) return finished;
   }
   return {};
+}
+
+Result<void> write_report(const Report& report, const std::string& directory) {
+  const std::string json = to_json_text(report);
+  return write_files(directory, {{"report.json", json}, {"report.html", to_html(json)}});
 }
 
 }  // namespace glassbox

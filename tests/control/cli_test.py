@@ -68,6 +68,23 @@ class ExitStatus(unittest.TestCase):
         self.check(0, ["describe", "--json"], '"glassbox.describe/1"')
         self.check(2, ["describe", "nosuch"], "unknown function 'nosuch' (known: ")
 
+    def test_two_reports_are_compared(self):
+        root = pathlib.Path(__file__).resolve().parents[2]
+        with tempfile.TemporaryDirectory() as directory:
+            for chain in ("demo", "wire"):
+                made = run("replay", str(root / f"configs/{chain}.yaml"), str(root / "configs/demo.pcap"),
+                           "--sides", "initiator", "--quiet", "--report", f"{directory}/{chain}")
+                self.assertEqual(made.returncode, 0, made.stderr)
+            both = [f"{directory}/wire", f"{directory}/demo/report.json"]
+            self.check(0, ["compare", *both, "--report", f"{directory}/out"], "nat44 ip.src (F)")
+            self.check(0, ["--compare", *both], "points\n")
+            self.check(0, ["compare", *both, "--json"], '"glassbox.compare/1"')
+            for name in ("compare.html", "compare.json"):
+                self.assertTrue(pathlib.Path(directory, "out", name).stat().st_size > 1000, name)
+            self.check(2, ["compare", directory, both[1]], "report.json: cannot be read")
+            self.check(2, ["compare", str(root / "configs/demo.pcap"), both[1]], "is no report")
+            self.check(2, ["compare", both[0]], "B is required")
+
     def test_output_that_cannot_be_written_is_one(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
             done = subprocess.run(

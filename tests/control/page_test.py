@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The report's page in a headless Chromium: page_test.py GLASSBOX SOURCE_ROOT PICTURES
+"""The report's page in a headless Chromium: page_test.py GLASSBOX PAGE_OF_JSON SOURCE_ROOT PICTURES
 
-Opens the demo's report.html in light and dark, as wide as a desk's screen and as a telephone's, and on
+Opens the demo's report.html, one in which everything was measured, and a comparison, in light and dark, as wide as a desk's screen and as a telephone's, and on
 paper. Nothing may stand on the console, nothing may be asked of a network, every chart has to be drawn,
 the page must not scroll sideways, and its text has to stand out. Leaves pictures in PICTURES.
 Skips (77) without a Chromium.
 """
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import tempfile
 import unittest
 
 import browser
+import complete_report
 
-GLASSBOX, ROOT, PICTURES = "", pathlib.Path(), pathlib.Path()
+GLASSBOX, PAGE_OF_JSON, ROOT, PICTURES = "", "", pathlib.Path(), pathlib.Path()
 VIEWS = {  # name: width, dark
     "light": (1280, False),
     "dark": (1280, True),
@@ -71,12 +73,21 @@ class Page(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.directory = tempfile.TemporaryDirectory(prefix="glassbox-page-")
-        report = pathlib.Path(cls.directory.name, "demo")
-        subprocess.run(
-            [GLASSBOX, "replay", ROOT / "configs/demo.yaml", ROOT / "configs/demo.pcap", "--quiet",
-             "--report", report], check=True, timeout=120,
-        )
-        cls.page = report / "report.html"
+        place = pathlib.Path(cls.directory.name)
+        for chain in ("demo", "wire"):
+            subprocess.run(
+                [GLASSBOX, "replay", ROOT / f"configs/{chain}.yaml", ROOT / "configs/demo.pcap",
+                 "--quiet", "--report", place / chain], check=True, timeout=120,
+            )
+        subprocess.run([GLASSBOX, "compare", place / "wire", place / "demo", "--report", place],
+                       check=True, timeout=60, stdout=subprocess.DEVNULL)
+        cls.page = place / "demo/report.html"
+        cls.comparison = place / "compare.html"
+        report = json.loads((place / "demo/report.json").read_text(encoding="utf-8"))
+        made = subprocess.run([PAGE_OF_JSON], input=json.dumps(complete_report.complete(report)),
+                              text=True, check=True, timeout=60, stdout=subprocess.PIPE)
+        cls.complete = place / "complete.html"
+        cls.complete.write_text(made.stdout, encoding="utf-8")
         cls.browser = browser.Browser()
 
     @classmethod
@@ -84,26 +95,46 @@ class Page(unittest.TestCase):
         cls.browser.close()
         cls.directory.cleanup()
 
-    def open(self, width=1280, dark=False, script=True):
-        self.browser.open(self.page, width=width, height=844, dark=dark, script=script)
+    def open(self, width=1280, dark=False, script=True, page=None):
+        self.browser.open(page or self.page, width=width, height=844, dark=dark, script=script)
 
     def test_every_chart_is_drawn_in_every_view(self):
         for name, (width, dark) in VIEWS.items():
-            with self.subTest(view=name):
-                self.open(width, dark)
-                charts = self.browser.evaluate(COLOURS)
-                self.assertGreaterEqual(len(charts), 4)
-                self.assertEqual(self.browser.evaluate("document.documentElement.dataset.charts"),
-                                 f"{len(charts)} of {len(charts)}")
-                for chart, colours, label in charts:
-                    self.assertGreater(colours, 8, chart)
-                    self.assertTrue(label, chart)
-                self.assertLessEqual(
-                    self.browser.evaluate("document.documentElement.scrollWidth"), width)
-                self.assertEqual(self.browser.evaluate(FAINT), [])
-                self.assertEqual(self.browser.evaluate(NAMELESS), [])
-                self.assertEqual(self.browser.complaints(), [])
-                self.browser.screenshot(PICTURES / f"report-{name}.png", 4 * width)
+            self.check_view(self.page, f"report-{name}", width, dark)
+
+    def test_everything_that_can_be_measured_is_drawn(self):
+        for name, (width, dark) in VIEWS.items():
+            self.check_view(self.complete, f"complete-{name}", width, dark, least=6)
+        self.open(page=self.complete)
+        text = self.browser.evaluate("document.querySelector('main').innerText")
+        for words in ("40 of 80 live connections would break", "97 (77.6 %) deliver the same bytes",
+                      "CONTRADICTED", "≈ changed", "✗ broken", "intended by policy"):
+            self.assertIn(words, text)
+        self.assertNotIn("Not measured", text)
+        # What a capture or a rule file put into a name is text.
+        self.assertIn(complete_report.EVIL, text)
+        self.assertEqual(self.browser.evaluate("document.querySelectorAll('img').length"), 0)
+
+    def test_every_chart_of_a_comparison_is_drawn(self):
+        for name in ("light", "phone-dark"):
+            self.check_view(self.comparison, f"compare-{name}", *VIEWS[name])
+
+    def check_view(self, page, name, width, dark, least=4):
+        with self.subTest(view=name):
+            self.open(width, dark, page=page)
+            charts = self.browser.evaluate(COLOURS)
+            self.assertGreaterEqual(len(charts), least)
+            self.assertEqual(self.browser.evaluate("document.documentElement.dataset.charts"),
+                             f"{len(charts)} of {len(charts)}")
+            for chart, colours, label in charts:
+                self.assertGreater(colours, 8, chart)
+                self.assertTrue(label, chart)
+            self.assertLessEqual(
+                self.browser.evaluate("document.documentElement.scrollWidth"), width)
+            self.assertEqual(self.browser.evaluate(FAINT), [])
+            self.assertEqual(self.browser.evaluate(NAMELESS), [])
+            self.assertEqual(self.browser.complaints(), [])
+            self.browser.screenshot(PICTURES / f"{name}.png", 4 * width)
 
     def test_charts_follow_the_colour_scheme(self):
         self.open()
@@ -167,7 +198,7 @@ class Page(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    GLASSBOX, ROOT, PICTURES = (pathlib.Path(sys.argv.pop(1)).resolve() for _ in range(3))
+    GLASSBOX, PAGE_OF_JSON, ROOT, PICTURES = (pathlib.Path(sys.argv.pop(1)).resolve() for _ in range(4))
     if browser.find() is None:
         print("SKIP: no chromium here (scripts/install test)")
         sys.exit(77)

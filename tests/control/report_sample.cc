@@ -91,6 +91,7 @@ Report sample_report() {
   report.command = "replay";
   report.configuration = "configs/demo.yaml";
   report.chain = {"firewall", "nat44", "inspect"};
+  report.timers = {{"firewall", "udp", 300}, {"nat44", "udp_timeout", 300}};
   report.workload = {.files = {"demo.pcap"},
                      .sha256 = {std::string(64, 'a')},
                      .packets = 3199,
