@@ -183,8 +183,9 @@ const charts = (() => {
       },
       options: {
         indexAxis: 'y',
+        layout: {padding: {right: 44}}, // for a number behind the longest bar
         scales: {
-          x: {stacked: !spec.beside, beginAtZero: true, max: spec.most, grace: spec.most ? 0 : '4%', grid: {color: css('--line')},
+          x: {stacked: !spec.beside, beginAtZero: true, max: spec.most, grid: {color: css('--line')},
             ticks: {maxTicksLimit: 6, precision: spec.most === 1 ? undefined : 0, maxRotation: 0, callback: spec.valueText}},
           y: {stacked: !spec.beside, grid: {display: false}, ticks: {autoSkip: false, color: css('--text')}},
         },

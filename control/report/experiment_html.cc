@@ -44,7 +44,7 @@ std::string staircase_table(const Json& report) {
   const std::uint64_t whole = count_at(report, "transparency.flows").value_or(0);
   HtmlTable table("", {{"step"},
                        {"connections that", kWords},
-                       {"hold", kNumber},
+                       {"hold", kWords},
                        {"of", kNumber},
                        {"share", kNumber},
                        {"95 % interval", kNumber},
@@ -53,8 +53,14 @@ std::string staircase_table(const Json& report) {
   for (const Step& step : steps()) {
     const auto flows = count_at(at(at(report, "transparency.staircase"), step.key), "flows");
     const auto alone = count_at(at(at(report, "transparency.predicates"), step.predicate), "flows");
-    table.add({fmt::format("{} {}", step.tier, step.name), std::string(step.meaning),
-               count_text(flows), with_commas(whole), flows ? share_text(*flows, whole) : "",
+    const Json& taken = at(at(report, "transparency.staircase"), step.key);
+    const bool bound = flag_at(taken, "lower_bound") == true;
+    std::string held = (bound ? "at least " : "") + count_text(flows);
+    if (const auto agile = count_at(taken, "if_agile.flows"); agile && agile != flows) {
+      held += fmt::format("; {} if UDP peers follow an address", with_commas(*agile));
+    }
+    table.add({fmt::format("{} {}", step.tier, step.name), std::string(step.meaning), held,
+               with_commas(whole), flows ? share_text(*flows, whole) : "",
                flows ? interval_text(*flows, whole) : "",
                alone ? fmt::format("{} {}", step.predicate, with_commas(*alone)) : "",
                fallen_by(report, step.predicate)});
@@ -75,6 +81,30 @@ std::string verdict_mark(const std::string& verdict) {
   return verdict == "untested" ? "quiet" : "";
 }
 
+std::string cell(const Json& row, std::string_view name) {
+  const auto count = count_at(row, name);
+  return count ? with_commas(*count) : "";
+}
+
+// A range where UDP peers may or may not follow an address.
+std::string broken_cell(const Json& row) {
+  const auto agile = count_at(row, "broken_if_agile");
+  const std::string broken = cell(row, "broken");
+  return agile ? fmt::format("{} or {}", broken, with_commas(*agile)) : broken;
+}
+
+std::string declared_cell(const Json& row) {
+  std::string text = text_at(row, "declared");
+  if (flag_at(row, "contradiction") == true) text += ", CONTRADICTED";
+  if (flag_at(row, "undeclared_state") == true) text += "UNDECLARED STATE";
+  return text;
+}
+
+std::string clean_cell(const Json& row) {
+  const auto seconds = number_at(row, "seconds_until_clean");
+  return seconds ? fmt::format("{:.3f} s", *seconds) : "";
+}
+
 std::string forgetting_table(const Json& report) {
   HtmlTable table("", {{"forgotten"},
                        {"at (UTC)"},
@@ -85,21 +115,41 @@ std::string forgetting_table(const Json& report) {
                        {"recovered", kNumber},
                        {"broken", kNumber},
                        {"untested", kNumber},
+                       {"packets lost", kNumber},
+                       {"clean after", kNumber},
                        {"audit lost", kNumber}});
-  const auto cell = [](const Json& row, const char* name) {
-    const auto count = count_at(row, name);
-    return count ? with_commas(*count) : std::string();
-  };
   for (const Json& row : rows_at(report, "forgetting")) {
     const std::string verdict = text_at(row, "verdict");
-    std::string declared = text_at(row, "declared");
-    if (flag_at(row, "contradiction") == true) declared += ", CONTRADICTED";
-    table.add({forgotten_text(row), clock_text(text_at(row, "at")), verdict, declared,
+    table.add({forgotten_text(row), clock_text(text_at(row, "at")), verdict, declared_cell(row),
                cell(row, "compared"), cell(row, "unaffected"), cell(row, "recovered"),
-               cell(row, "broken"), cell(row, "untested"), cell(row, "audit_lost")},
+               broken_cell(row), cell(row, "untested"), cell(row, "packets_lost"), clean_cell(row),
+               cell(row, "audit_lost")},
               verdict_mark(verdict));
   }
   return table.html();
+}
+
+// By phase of the connection, side of its next packet and protocol.
+std::string cells_table(const Json& report) {
+  HtmlTable table("", {{"forgotten"},
+                       {"at (UTC)"},
+                       {"phase"},
+                       {"next packet by"},
+                       {"protocol"},
+                       {"compared", kNumber},
+                       {"unaffected", kNumber},
+                       {"recovered", kNumber},
+                       {"broken", kNumber}});
+  for (const Json& row : rows_at(report, "forgetting")) {
+    for (const Json& each : rows_at(row, "cells")) {
+      table.add({forgotten_text(row), clock_text(text_at(row, "at")), text_at(each, "phase"),
+                 text_at(each, "next_side"), text_at(each, "protocol"), cell(each, "compared"),
+                 cell(each, "unaffected"), cell(each, "recovered"), cell(each, "broken")},
+                count_at(each, "broken").value_or(0) > 0 ? "harm" : "");
+    }
+  }
+  return table.empty() ? ""
+                       : folded("By phase, side of the next packet and protocol", table.html());
 }
 
 }  // namespace
@@ -119,7 +169,8 @@ std::string staircase_section(const PageContext& page) {
 }
 
 std::string forgetting_section(const PageContext& page) {
-  const std::string said = say(page, "forgetting");
+  const bool several = exposure_by_time(page.report).size() > 1;
+  const std::string said = (several ? say(page, "exposure") : "") + say(page, "forgetting");
   if (rows_at(page.report, "forgetting").empty()) {
     return html_section("forgetting", "Forgetting", "", said);
   }
@@ -132,7 +183,13 @@ std::string forgetting_section(const PageContext& page) {
           chart_place("forgetting",
                       "Connections unaffected, recovered and broken, by what was forgotten and "
                       "when. The table below has the figures.") +
-          forgetting_table(page.report));
+          folded("The same as a table, with packets lost, time until clean and audit",
+                 forgetting_table(page.report)) +
+          cells_table(page.report) +
+          "<p class=\"quiet\">S0 nothing to lose; S1 rebuilt, unnoticed; S2 rebuilt, with a "
+          "passing "
+          "disturbance; A audit alone is hurt; H1 connections break, new ones work; H2 others are "
+          "harmed as well.</p>\n");
 }
 
 }  // namespace glassbox

@@ -28,22 +28,36 @@ std::string forgotten_text(const Json& row) {
 
 std::vector<ExposureAt> exposure_by_time(const Json& report) {
   std::vector<ExposureAt> moments;
-  const auto add = [&](const Json& from, const std::string& when) {
+  const auto add = [&](const Json& from) {
     const auto compared = count_at(from, "compared");
     const auto broken = count_at(from, "broken");
-    if (compared && broken) moments.push_back({when, *compared, *broken});
+    if (!compared || !broken) return;
+    moments.push_back({text_at(from, "at"), *compared, *broken, count_at(from, "open_on_wire"),
+                       count_at(from, "open_through_box"), count_at(from, "untested")});
   };
+  const Json& headline = at(report, "transparency.fate_sharing_exposure");
+  for (const Json& row : rows_at(headline, "by_time")) add(row);
+  if (!moments.empty()) return moments;
   for (const Json& row : rows_at(report, "forgetting")) {
-    if (is_whole_box(row)) add(row, text_at(row, "at"));
+    if (is_whole_box(row)) add(row);
   }
-  if (moments.empty()) {
-    const Json& headline = at(report, "transparency.fate_sharing_exposure");
-    add(headline, text_at(headline, "at"));
-  }
+  if (moments.empty()) add(headline);
   return moments;
 }
 
-// The kinds whose loss alone breaks connections at that moment, with how many.
+std::optional<std::size_t> worst_of(const std::vector<ExposureAt>& moments) {
+  std::optional<std::size_t> worst;
+  for (std::size_t i = 0; i < moments.size(); ++i) {
+    if (moments[i].compared == 0) continue;
+    // a / b > c / d, without a fraction.
+    if (!worst || moments[i].broken * moments[*worst].compared >
+                      moments[*worst].broken * moments[i].compared) {
+      worst = i;
+    }
+  }
+  return worst;
+}
+
 std::vector<std::pair<std::string, std::uint64_t>> culprits(const Json& report,
                                                             const std::string& when) {
   std::vector<std::pair<std::string, std::uint64_t>> found;

@@ -20,10 +20,16 @@ struct ExposureAt {
   std::string at;  // seconds since the epoch; empty: not told
   std::uint64_t compared = 0;
   std::uint64_t broken = 0;
+  // Told only by an experiment over several moments.
+  std::optional<std::uint64_t> open_on_wire;
+  std::optional<std::uint64_t> open_through_box;
+  std::optional<std::uint64_t> untested;
 };
-// Fate-sharing exposure by moment: the whole-box rows, else the headline's own figure. None: not
+// Fate-sharing exposure by moment: as the headline has it, else by the whole-box rows. None: not
 // measured.
 std::vector<ExposureAt> exposure_by_time(const Json& report);
+// The index of the moment with the greatest share broken; nullopt: none has anything compared.
+std::optional<std::size_t> worst_of(const std::vector<ExposureAt>& moments);
 
 // The kinds whose loss alone breaks connections at that moment, with how many; most first.
 std::vector<std::pair<std::string, std::uint64_t>> culprits(const Json& report,

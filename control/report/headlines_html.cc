@@ -23,6 +23,8 @@ std::string stair(const Json& report, const Step& step) {
   const std::uint64_t whole = count_at(report, "transparency.flows").value_or(0);
   auto flows = count_at(at(at(report, "transparency.staircase"), step.key), "flows");
   std::string_view label = step.tier;
+  const Json& taken = at(at(report, "transparency.staircase"), step.key);
+  const char* bound = flag_at(taken, "lower_bound") == true ? "≥ " : "";
   if (!flows) {
     flows = count_at(at(at(report, "transparency.predicates"), step.predicate), "flows");
     label = step.predicate;
@@ -36,16 +38,16 @@ std::string stair(const Json& report, const Step& step) {
   return fmt::format(
       "<li style=\"--share:{:.4f}\"><span class=\"bar\"></span><span class=\"figure\">{}</span>"
       "<span class=\"name\"><b>{}</b> {}</span><span class=\"detail\">{} of {}</span></li>\n",
-      share_of(*flows, whole), share_text(*flows, whole), label, step.name, with_commas(*flows),
-      with_commas(whole));
+      share_of(*flows, whole), bound + share_text(*flows, whole), label, step.name,
+      bound + with_commas(*flows), with_commas(whole));
 }
 
 std::string staircase_card(const PageContext& page) {
   std::string stairs;
   for (const Step& step : steps()) stairs += stair(page.report, step);
-  const bool any = stairs.find("--share") != std::string::npos;
   std::string note;
-  if (any && at(page.report, "transparency.staircase.completes").is_null()) {
+  if (at(page.report, "transparency.staircase.completes").is_null() &&
+      stairs.find("--share") != std::string::npos) {
     note =
         "<p class=\"quiet\">P: the step taken alone; it counts as T only with those after it."
         "</p>\n";
@@ -54,38 +56,52 @@ std::string staircase_card(const PageContext& page) {
       "<article class=\"card\"><h2>Equivalence staircase</h2>\n"
       "<p class=\"quiet\">How much of the end-to-end is left: shares of the wanted "
       "connections</p>\n"
-      "<ol class=\"stairs\">\n{}</ol>\n{}</article>\n",
-      stairs, note);
+      "<ol class=\"stairs\">\n{}</ol>\n{}{}</article>\n",
+      stairs, note, say_one(page, "staircase", 0));
 }
 
-// The worst of the moments stands large; all of them are said.
+// What the other moments came to.
+std::string moments_list(const std::vector<ExposureAt>& moments) {
+  if (moments.size() < 2) return "";
+  std::string list;
+  for (const ExposureAt& moment : moments) {
+    std::string text = moment.compared == 0
+                           ? "nothing to compare"
+                           : fmt::format("{} of {} break", with_commas(moment.broken),
+                                         with_commas(moment.compared));
+    if (moment.open_through_box) {
+      text += fmt::format("; {} open on a wire, {} through the box",
+                          with_commas(moment.open_on_wire.value_or(0)),
+                          with_commas(*moment.open_through_box));
+    }
+    if (moment.untested.value_or(0) > 0) {
+      text += fmt::format(", {} silent afterwards: untested", with_commas(*moment.untested));
+    }
+    list += fmt::format("<li><b>{}</b> {}</li>\n", clock_text(moment.at), text);
+  }
+  return "<ul class=\"moments\">\n" + list + "</ul>\n";
+}
+
+// The worst of the moments stands large, with its sentence; the others are listed.
 std::string exposure_card(const PageContext& page) {
   const std::vector<ExposureAt> moments = exposure_by_time(page.report);
-  std::string figure = "<p class=\"large absent\">?</p><p>not measured</p>\n";
-  const ExposureAt* worst = nullptr;
-  for (const ExposureAt& moment : moments) {
-    if (moment.compared == 0) continue;
-    if (worst == nullptr ||
-        share_of(moment.broken, moment.compared) > share_of(worst->broken, worst->compared)) {
-      worst = &moment;
-    }
-  }
-  if (worst != nullptr) {
+  const std::optional<std::size_t> worst = worst_of(moments);
+  std::string figure = fmt::format("<p class=\"large absent\">?</p><p>{}</p>\n",
+                                   moments.empty() ? "not measured" : "no connection to compare");
+  if (worst) {
+    const auto& [compared, broken] = std::pair(moments[*worst].compared, moments[*worst].broken);
     figure = fmt::format(
         "<p class=\"large\">{}</p>\n<div class=\"meter\" style=\"--share:{:.4f}\"></div>\n"
-        "<p>{} of {} live connections break{}<br><span class=\"quiet\">95 %: {}</span></p>\n",
-        share_text(worst->broken, worst->compared), share_of(worst->broken, worst->compared),
-        with_commas(worst->broken), with_commas(worst->compared),
-        moments.size() > 1 ? ", at the worst moment tried" : "",
-        interval_text(worst->broken, worst->compared));
-  } else if (!moments.empty()) {
-    figure = "<p class=\"large absent\">?</p><p>no connection to compare</p>\n";
+        "<p>{} of {} live connections break{} <span class=\"quiet\">(95 %: {})</span></p>\n",
+        share_text(broken, compared), share_of(broken, compared), with_commas(broken),
+        with_commas(compared), moments.size() > 1 ? ", at the worst moment tried" : "",
+        interval_text(broken, compared));
   }
   return fmt::format(
       "<article class=\"card\"><h2>Fate-sharing exposure</h2>\n"
-      "<p class=\"quiet\">What breaks when the box, and nothing else, loses its memory</p>\n{}{}"
+      "<p class=\"quiet\">What breaks when the box, and nothing else, loses its memory</p>\n{}{}{}"
       "</article>\n",
-      figure, say(page, "exposure"));
+      figure, say_one(page, "exposure", worst.value_or(0)), moments_list(moments));
 }
 
 std::string small(std::string_view name, const std::string& figure, const std::string& detail) {

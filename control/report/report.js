@@ -93,7 +93,7 @@
       const step = transparency.staircase?.[key];
       const alone = transparency.predicates?.[predicate];
       const flows = step?.flows ?? alone?.flows;
-      return {name: step || !alone ? tier : predicate, words: key.replace('_', '-'), flows,
+      return {name: step || !alone ? tier : predicate, words: key.replace('_', '-'), flows, bound: step?.lower_bound,
         by: pushers(predicate)};
     });
     if (!whole || measured.every(({flows}) => flows == null)) return null;
@@ -110,14 +110,16 @@
     }
     return {
       kind: 'bars', series, most: whole, valueText: count,
-      labels: measured.map(({name, words, flows}) =>
-        flows == null ? [`${name} ${words}`, '(not measured)'] : [`${name} ${words}`]),
+      labels: measured.map(({name, words, flows, bound}) =>
+        flows == null ? [`${name} ${words}`, '(not measured)'] : bound ? [`${name} ${words}`, '(at least)'] : [`${name} ${words}`]),
       title: (i) => `${measured[i].name} ${measured[i].words}, of ${count(whole)}`,
     };
   });
 
-  charts.add('forgetting', () => {
-    const tried = rows(report.forgetting).filter((row) => row.compared > 0);
+  charts.add('forgetting', (chosen) => {
+    const all = rows(report.forgetting).filter((row) => row.compared > 0);
+    const moments = [...new Set(all.map((row) => row.at))];
+    const tried = all.filter((row) => (chosen.moment ?? 'all') === 'all' || clock(row.at) === chosen.moment);
     if (tried.length === 0) return null;
     const name = (row) => !row.function || row.function === 'box' ? 'the whole box' :
       !row.kind || row.kind === 'all' ? `all of ${row.function}` : kindOf(row);
@@ -126,6 +128,8 @@
       kind: 'bars', valueText: count,
       labels: tried.map((row) => [name(row), `${clock(row.at)} ${row.verdict}`]),
       title: (i) => `${name(tried[i])}, forgotten at ${clock(tried[i].at)}: ${tried[i].verdict}`,
+      choices: moments.length < 2 || moments.length > 8 ? [] :
+        [{label: 'moment', options: ['all', ...new Set(moments.map(clock))]}],
       series: [
         {label: 'unaffected', color: '--good', hatch: 'none', values: values('unaffected')},
         {label: 'recovered', color: '--middle', hatch: 'dots', values: values('recovered')},

@@ -7,23 +7,35 @@
 
 namespace glassbox {
 
+namespace {
+
+std::string said(const Sentence& sentence) {
+  const std::string clause =
+      sentence.clause.empty() ? "" : fmt::format(" <cite>{}</cite>", escape_html(sentence.clause));
+  if (sentence.command.empty()) {
+    return fmt::format("<p class=\"say\">{}{}</p>\n", escape_html(sentence.text), clause);
+  }
+  return fmt::format(
+      "<div class=\"unmeasured\"><p><strong>Not measured.</strong> {}{}</p>"
+      "<p class=\"command\"><span>To measure it:</span> <code>{}</code></p></div>\n",
+      escape_html(sentence.text), clause, escape_html(sentence.command));
+}
+
+}  // namespace
+
 std::string say(const PageContext& page, std::string_view topic) {
   std::string html;
   for (const Sentence& sentence : page.said) {
-    if (sentence.topic != topic) continue;
-    const std::string clause = sentence.clause.empty()
-                                   ? ""
-                                   : fmt::format(" <cite>{}</cite>", escape_html(sentence.clause));
-    if (sentence.command.empty()) {
-      html += fmt::format("<p class=\"say\">{}{}</p>\n", escape_html(sentence.text), clause);
-      continue;
-    }
-    html += fmt::format(
-        "<div class=\"unmeasured\"><p><strong>Not measured.</strong> {}{}</p>"
-        "<p class=\"command\"><span>To measure it:</span> <code>{}</code></p></div>\n",
-        escape_html(sentence.text), clause, escape_html(sentence.command));
+    if (sentence.topic == topic) html += said(sentence);
   }
   return html;
+}
+
+std::string say_one(const PageContext& page, std::string_view topic, std::size_t which) {
+  for (const Sentence& sentence : page.said) {
+    if (sentence.topic == topic && which-- == 0) return said(sentence);
+  }
+  return "";
 }
 
 std::string chart_place(std::string_view name, std::string_view label) {

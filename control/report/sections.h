@@ -21,6 +21,8 @@ struct PageContext {
 
 // What is said on a topic: sentences with their clause, commands for what was not measured.
 std::string say(const PageContext& page, std::string_view topic);
+// Of those sentences one alone, counted from none.
+std::string say_one(const PageContext& page, std::string_view topic, std::size_t which);
 // A place that report.js draws the chart of that name into; `label` is for who cannot see it.
 std::string chart_place(std::string_view name, std::string_view label);
 // A table that is folded away behind its chart.

@@ -66,10 +66,14 @@ void say_staircase(const Json& report, std::vector<Sentence>& said) {
   const std::uint64_t flows = count_at(report, "transparency.flows").value_or(0);
   std::vector<std::string> parts;
   bool complete = true;
+  bool bounds = false;
   for (const Step& step : steps()) {
     const Json& taken = at(at(report, "transparency.staircase"), step.key);
     if (const auto count = count_at(taken, "flows"); count) {
-      parts.push_back(fmt::format("{} {}", part_of(*count, flows), step.meaning));
+      const bool bound = flag_at(taken, "lower_bound") == true;
+      bounds = bounds || bound;
+      parts.push_back(
+          fmt::format("{}{} {}", bound ? "at least " : "", part_of(*count, flows), step.meaning));
       continue;
     }
     complete = false;
@@ -86,14 +90,19 @@ void say_staircase(const Json& report, std::vector<Sentence>& said) {
     }
     said.push_back({"staircase", text, kClause, ""});
   }
-  if (text_at(report, "command") != "run" && !complete) {
+  const std::string closed = fmt::format("glassbox replay {}{} --endpoints closed --report DIR",
+                                         configuration(report), captures(report));
+  if (bounds) {
+    said.push_back({"staircase",
+                    "What the end hosts would have made good by sending again was not measured, so "
+                    "the last two figures are lower bounds.",
+                    kClause, closed});
+  } else if (text_at(report, "command") != "run" && !complete) {
     said.push_back(
         {"staircase",
          "Whether the application's bytes arrive, and whether the exchange finishes, was "
          "not measured: that takes end hosts that answer and send again.",
-         kClause,
-         fmt::format("glassbox replay {}{} --endpoints closed --report DIR", configuration(report),
-                     captures(report))});
+         kClause, closed});
   } else if (!complete) {
     said.push_back({"staircase",
                     "How many connections crossed unharmed was not measured: live packets are not "
@@ -130,6 +139,31 @@ void say_exposure(const Json& report, std::vector<Sentence>& said) {
   }
 }
 
+// Flows that did worse though they used nothing of what was wiped, and packets that found another;
+// of several moments the worst.
+std::string say_harm(const Json& report) {
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> harm;
+  for (const Json& row : rows_at(report, "forgetting")) {
+    if (is_whole_box(row) || is_whole_function(row)) continue;
+    auto& [bystanders, astray] = harm[kind_of(row)];
+    bystanders = std::max(bystanders, count_at(row, "bystanders").value_or(0));
+    astray = std::max(astray, count_at(row, "misdelivered").value_or(0));
+  }
+  std::string text;
+  for (const auto& [kind, counts] : harm) {
+    const auto& [bystanders, astray] = counts;
+    std::vector<std::string> words;
+    if (bystanders > 0) {
+      words.push_back(fmt::format("hurts {} that used nothing of it", plural(bystanders, "flow")));
+    }
+    if (astray > 0) {
+      words.push_back(fmt::format("sends packets of {} to another host", plural(astray, "flow")));
+    }
+    if (!words.empty()) text += fmt::format(" The loss of {} {}.", kind, enumeration(words));
+  }
+  return text;
+}
+
 void say_forgetting(const Json& report, std::vector<Sentence>& said) {
   constexpr const char* kClause = "RFC 3724, 2.2; RFC 3234, 2.7";
   if (!at(report, "forgetting").is_array()) {
@@ -147,7 +181,9 @@ void say_forgetting(const Json& report, std::vector<Sentence>& said) {
   const auto note = [](std::vector<std::string>& names, const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
+  std::vector<std::string> undeclared;
   for (const Json& row : rows_at(report, "forgetting")) {
+    if (flag_at(row, "undeclared_state") == true) note(undeclared, text_at(row, "function"));
     if (is_whole_box(row) || is_whole_function(row)) continue;
     note(by_verdict[text_at(row, "verdict")], kind_of(row));
     if (flag_at(row, "contradiction") == true) note(contradicted, kind_of(row));
@@ -167,7 +203,11 @@ void say_forgetting(const Json& report, std::vector<Sentence>& said) {
     text += fmt::format(" The experiment contradicts what is declared of {}.",
                         enumeration(contradicted));
   }
-  said.push_back({"forgetting", text.substr(1), kClause, ""});
+  if (!undeclared.empty()) {
+    text += fmt::format(" {} forgets more than it declares: undeclared state.",
+                        enumeration(undeclared));
+  }
+  said.push_back({"forgetting", text.substr(1) + say_harm(report), kClause, ""});
 }
 
 }  // namespace glassbox

@@ -14,12 +14,19 @@ def share(flows, whole):
     return {"flows": flows, "share": flows / whole}
 
 
-def forgotten(function, kind, at, compared, recovered, broken, verdict, declared="soft"):
+def forgotten(function, kind, at, compared, recovered, broken, verdict, declared=None):
+    unaffected = compared - recovered - broken
+    cell = {"phase": "transfer", "next_side": "outside", "protocol": "tcp", "compared": compared,
+            "unaffected": unaffected, "recovered": recovered, "broken": broken}
     return {
         "function": function, "kind": kind, "at": f"{at:.9f}", "compared": compared, "untested": 7,
-        "unaffected": compared - recovered - broken, "recovered": recovered, "broken": broken,
-        "audit_lost": 3 if verdict == "A" else 0, "verdict": verdict, "declared": declared,
-        "contradiction": declared == "soft" and verdict.startswith("H"),
+        "unaffected": unaffected, "recovered": recovered, "broken": broken,
+        "broken_if_agile": broken - 3 if broken > 20 else None, "bystanders": 2 * (verdict == "H2"),
+        "misdelivered": 0, "forgotten": 40, "packets_lost": 3 * recovered,
+        "seconds_until_clean": 1.003 if recovered else None, "audit_lost": 3 * (verdict == "A"),
+        "verdict": verdict, "declared": declared,
+        "contradiction": declared == "soft" and verdict.startswith("H") if declared else None,
+        "undeclared_state": function == "inspect" if kind == "all" else None, "cells": [cell],
     }
 
 
@@ -28,16 +35,25 @@ def forgetting(start):
     for n, at in enumerate((start + 4.25, start + 11.5, start + 19)):
         live = 60 + 20 * n
         rows += [
-            forgotten("box", "all", at, live, 6, live // 2, "H1", "hard"),
-            forgotten("nat44", "all", at, live, 4, live // 2, "H1", "hard"),
-            forgotten("nat44", "mapping", at, live, 2, live // 2, "H1", "hard"),
-            forgotten("nat44", "session", at, live, 11, 0, "S2"),
-            forgotten("firewall", "connection", at, live, 0, live // 4, "H1"),
-            forgotten("inspect", "stream", at, live, 0, 0, "A"),
-            forgotten("dataplane", "session", at, live, 0, 0, "S1"),
-            forgotten("dataplane", "fragments", at, 0, 0, 0, "untested"),
+            forgotten("box", "all", at, live, 6, live // 2 + n, "H1"),
+            forgotten("nat44", "all", at, live, 4, live // 2, "H1"),
+            forgotten("inspect", "all", at, live, 0, 0, "A"),
+            forgotten("nat44", "mapping", at, live, 2, live // 2, "H2", "hard"),
+            forgotten("nat44", "session", at, live, 11, 0, "S2", "soft"),
+            forgotten("firewall", "connection", at, live, 0, live // 4, "H1", "soft"),
+            forgotten("inspect", "stream", at, live, 0, 0, "A", "soft"),
+            forgotten("dataplane", "session", at, live, 0, 0, "S1", "soft"),
+            forgotten("dataplane", "fragments", at, 0, 0, 0, "untested", "soft"),
         ]
     return rows
+
+
+def exposure(rows):
+    box = [row for row in rows if row["function"] == "box"]
+    by_time = [{"at": row["at"], "open_on_wire": row["compared"] + 9, "untested": 7,
+                "open_through_box": row["compared"] + 7, "compared": row["compared"],
+                "broken": row["broken"], "share": row["broken"] / row["compared"]} for row in box]
+    return {**max(by_time, key=lambda row: row["share"]), "by_time": by_time}
 
 
 def openness():
@@ -76,6 +92,7 @@ def complete(report):
             "packet": 7 * flow, "function": "inspect" if flow % 3 else None, "why": EVIL,
         })
     report["forgetting"] = forgetting(float(report["workload"]["first"]))
+    transparency["fate_sharing_exposure"] = exposure(report["forgetting"])
     report["openness"] = openness()
     report["findings"].append({"function": "inspect", "what": EVIL, "count": 1})
     report["workload"]["sides"] = EVIL
