@@ -29,6 +29,7 @@ int run(const ReplayOptions& options) { return run_replay(options); }
 int run(const LiveOptions& options) { return run_live(options); }
 
 int run(const CtlOptions& options) { return run_ctl(options); }
+int run(const BenchOptions& options) { return run_bench(options); }
 
 int run(const DescribeOptions& options) {
   print(stdout, options.json ? describe_json(options.function) : describe_text(options.function));

@@ -235,9 +235,11 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   LiveOptions live;
   DescribeOptions describe;
   CheckOptions check;
+  BenchOptions bench;
   const CLI::App* is_replay = add_replay(app, replay);
   const CLI::App* is_run = add_run(app, live);
   const CLI::App* is_describe = add_describe(app, describe);
+  const CLI::App* is_bench = add_bench(app, bench);
   add_check(app, check);
   CtlOptions ctl;
   const CLI::App* is_ctl = add_ctl(app, ctl);
@@ -275,6 +277,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (is_describe->parsed()) return describe;
   if (is_ctl->parsed()) return ctl;
   if (is_compare->parsed()) return compare;
+  if (is_bench->parsed()) return bench;
   return check;
 }
 

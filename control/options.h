@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/bench/bench_options.h"
 #include "control/compare/compare_command.h"
 #include "control/ctl/ctl.h"
 #include "control/live.h"
@@ -36,7 +37,7 @@ struct Message {
 };
 
 using Command = std::variant<Message, ReplayOptions, LiveOptions, DescribeOptions, CheckOptions,
-                             CtlOptions, CompareOptions>;
+                             CtlOptions, CompareOptions, BenchOptions>;
 
 // `arguments` without the program's name. Does not throw for anything a user can type.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker.h"
 
+#include <rte_cycles.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -131,6 +133,7 @@ void Worker::receive(Side side, Instant now) {
   } else {
     parse_burst<false>(side, now);
   }
+  if (parsed_at_ != nullptr) [[unlikely]] *parsed_at_ = rte_rdtsc();
   if (sessions_->layout().empty()) {
     batch_.assign(packets_.data(), burst_.count);
     run_batch(side);

@@ -78,6 +78,8 @@ class Worker final : public SlotOwner {
 
   // Told of every packet and effect from here on; nullptr: nobody is.
   void observe(Observer* observer);
+  // The TSC is written there whenever a batch has been parsed; nullptr: it is not read.
+  void time_parsing(std::uint64_t* parsed_at) { parsed_at_ = parsed_at; }
 
   Ledger& ledger() { return ledger_; }
   const Chain& chain() const { return chain_; }
@@ -174,6 +176,7 @@ class Worker final : public SlotOwner {
   std::unique_ptr<FragmentTable> fragments_;
   std::unique_ptr<ClaimChecker> checker_;
   Observer* observer_ = nullptr;
+  std::uint64_t* parsed_at_ = nullptr;
 
   Instant now_{};
   Burst burst_;

@@ -62,6 +62,27 @@ class ExitStatus(unittest.TestCase):
             config.write_text("chain: []\n", encoding="utf-8")
             self.check(0, ["check", str(config)], "inside -> outside\n")
 
+    def test_bench(self):
+        with tempfile.TemporaryDirectory() as directory:
+            config = pathlib.Path(directory, "c.yaml")
+            config.write_text("chain: [count]\n", encoding="utf-8")
+            self.check(0, ["bench", "--help"], "Examples:")
+            for wrong, said in (
+                (["--size", "63"], "neither 'imix' nor sizes"),
+                (["--flows", "0"], "no number from 1"),
+                (["--flows", "many"], "'many' is no number"),
+                (["--protocol", "sctp"], "(known: udp, tcp)"),
+                (["--inside-network", "fd00::/8"], "no IPv4 network"),
+                (["--ring", "1000"], "not a power of two"),
+                (["--loss", "2"], "2"),
+                (["--hosts", "3"], "hosts: not a power of two"),
+                (["--hosts", "1", "--flows", "1M"], "need more inside hosts"),
+                (["--trials", "0"], "no number from 1"),
+            ):
+                self.check(2, ["bench", str(config), *wrong], said)
+            self.check(2, ["bench", "/nonexistent.yaml"], "No such file")
+            self.check(1, ["bench", str(config), "--core", "1023"], "cannot run on core 1023")
+
     def test_describe(self):
         self.check(0, ["describe"], "dataplane")
         self.check(0, ["describe", "dataplane"], "State dataplane.session")
