@@ -2,6 +2,7 @@
 #include "control/sha256.h"
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <array>
 #include <fstream>
@@ -30,6 +31,14 @@ std::string sha256_of_file(const std::string& path) {
     text += kDigits[digest[i] & 15];
   }
   return text;
+}
+
+std::string sha256_base64(std::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  std::array<unsigned char, 4 * ((SHA256_DIGEST_LENGTH + 2) / 3) + 1> encoded{};
+  const int length = EVP_EncodeBlock(encoded.data(), digest.data(), SHA256_DIGEST_LENGTH);
+  return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(length)};
 }
 
 }  // namespace glassbox

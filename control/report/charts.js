@@ -93,7 +93,7 @@ const charts = (() => {
     }
   }
 
-  // Numbers in the bars that are wide enough for them; the others' sum stands behind the last.
+  // Numbers in the bars that are wide enough for them; those of the last ones else stand behind.
   const numbers = ({valueText, beside}) => ({
     id: 'numbers',
     afterDatasetsDraw(chart) {
@@ -120,6 +120,7 @@ const charts = (() => {
           end.x = bar.x;
           if (Math.abs(bar.x - bar.base) >= room + 2) {
             write(valueText(value), (bar.x + bar.base) / 2, bar.y, room);
+            end.values = [];
           } else {
             end.values.push(valueText(value));
           }

@@ -85,12 +85,13 @@ TEST(ReportHtml, NeedsNothingFromElsewhere) {
   }
   EXPECT_EQ(count_of(page, "href="), count_of(page, "href=\"#"));
   EXPECT_THAT(page, HasSubstr("default-src 'none'"));
+  EXPECT_THAT(page, Not(HasSubstr("script-src 'unsafe-inline'")));
 }
 
 TEST(ReportHtml, FillsEveryPlaceOfTheTemplate) {
   for (const Report& report : {sample_report(), empty_report()}) {
     for (const char* place :
-         {"@TITLE@", "@STYLE@", "@BODY@", "@JSON@", "@LIBRARY@", "@CHARTS@", "@SCRIPT@"}) {
+         {"@SOURCES@", "@TITLE@", "@STYLE@", "@BODY@", "@JSON@", "@LIBRARY@", "@CHARTS@", "@SCRIPT@"}) {
       EXPECT_THAT(to_html(report), Not(HasSubstr(place)));
     }
   }
