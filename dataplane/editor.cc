@@ -7,6 +7,7 @@
 #include <rte_udp.h>
 
 #include <algorithm>
+#include <array>
 
 #include "dataplane/mbuf_bytes.h"
 
@@ -248,6 +249,27 @@ void Editor::set_tcp_flags(std::uint8_t flags) {
   packet_.tcp_flags = flags;
 }
 
+void Editor::set_tcp_window(std::uint16_t window) {
+  set_transport(packet_.l4 + 14u, rte_cpu_to_be_16(window), Field::kTcpWindow);
+}
+
+void Editor::set_tcp_options(std::uint32_t offset, std::span<const std::uint8_t> bytes,
+                             const FieldSet& fields) {
+  std::uint8_t* to = at(packet_.l4 + offset);
+  if (std::memcmp(to, bytes.data(), bytes.size()) == 0) return;
+  // The checksum's words are counted from the header's start, which the options' bytes are not.
+  const std::uint32_t first = offset & ~1u;
+  const std::uint32_t last = (offset + static_cast<std::uint32_t>(bytes.size()) + 1) & ~1u;
+  std::array<std::uint8_t, 40> before;  // RFC 9293 3.1: more options than that there are not
+  std::uint8_t* words = at(packet_.l4 + first);
+  std::memcpy(before.data(), words, last - first);
+  std::memcpy(to, bytes.data(), bytes.size());
+  ChecksumDelta delta;
+  delta.replace(before.data(), words, last - first);
+  fix_transport_checksum(delta, false);
+  fields_ = fields_ | fields;
+}
+
 // --- quoted packets ----------------------------------------------------------------------------
 
 void Editor::set_quoted_address(std::uint32_t offset, const IpAddress& address, Field four,
@@ -308,6 +330,21 @@ void Editor::set_quoted_source_port(std::uint16_t port) {
 
 void Editor::set_quoted_destination_port(std::uint16_t port) {
   set_quoted_port(2, port, Field::kQuotedTcpDstPort, Field::kQuotedUdpDstPort);
+}
+
+void Editor::set_quoted_tcp_seq(std::uint32_t seq) {
+  if (packet_.quoted_protocol != IPPROTO_TCP) return;
+  std::uint8_t* bytes = at(packet_.quoted_l4 + 4u);
+  const auto before = load<std::uint32_t>(bytes);
+  const std::uint32_t after = rte_cpu_to_be_32(seq);
+  if (before == after) return;
+  store(bytes, after);
+  ChecksumDelta delta;
+  delta.replace32(before, after);
+  ChecksumDelta outer = delta;
+  outer.add(fix_quoted_transport_checksum(delta, false));
+  update(at(packet_.l4 + kIcmpChecksum), outer);
+  fields_.insert(Field::kQuotedTcpSeq);
 }
 
 // --- payload -----------------------------------------------------------------------------------

@@ -88,6 +88,10 @@ class Editor {
   void set_tcp_seq(std::uint32_t seq);
   void set_tcp_ack(std::uint32_t ack);
   void set_tcp_flags(std::uint8_t flags);
+  void set_tcp_window(std::uint16_t window);
+  // Overwrites bytes of the TCP options, `offset` bytes behind the start of the TCP header.
+  void set_tcp_options(std::uint32_t offset, std::span<const std::uint8_t> bytes,
+                       const FieldSet& fields);
 
   // The packet that an ICMP error quotes (kRelated): what is said of it in the fields with #2. Its
   // own checksums follow where the quote holds them, and so does the outer ICMP checksum.
@@ -95,6 +99,7 @@ class Editor {
   void set_quoted_destination(const IpAddress& address);
   void set_quoted_source_port(std::uint16_t port);  // or the quoted query's identifier
   void set_quoted_destination_port(std::uint16_t port);
+  void set_quoted_tcp_seq(std::uint32_t seq);
 
   // Payload: replaces `erase` bytes at `offset` (from the first payload byte) by `bytes`. The
   // packet grows past its tailroom into further mbufs. False, and nothing is changed: the datagram

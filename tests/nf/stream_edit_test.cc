@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What single packets look like behind the stream layer. Whole conversations: stream_property_test.
+#include "nf/stream_edit.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/nf/inspect_bed.h"
+#include "tests/nf/stream_rig.h"
+
+namespace glassbox::test {
+namespace {
+
+class StreamEdit : public ::testing::Test {
+ protected:
+  // Opens the connection; the client's stream is edited by `plan`.
+  void open(Plan plan, std::uint16_t mss = 200) {
+    plan_ = std::move(plan);
+    rig_.splicer().begin(plan_, none_);
+    const Bytes options = {
+        2, 4, static_cast<std::uint8_t>(mss >> 8), static_cast<std::uint8_t>(mss), 1, 3, 3, 2};
+    rig_.pass(Side::kInside,
+              frame().tcp(tcp_.client, tcp_.server).flags("S").seq(1000).tcp_options(options));
+    rig_.pass(
+        Side::kOutside,
+        frame().tcp(tcp_.server, tcp_.client).flags("SA").seq(5000).ack(1001).tcp_options(options));
+    rig_.pass(Side::kInside, tcp_.up(0, "", "A"));
+  }
+  std::vector<Seen> up(std::uint32_t offset, const std::string& text,
+                       std::string_view flags = "PA") {
+    return seen(rig_.pass(Side::kInside, tcp_.up(offset, text, flags)));
+  }
+  // From the server: it acknowledges so many bytes of the edited stream.
+  std::vector<Seen> ack(std::uint32_t acked, const Bytes& options = {},
+                        std::uint16_t window = 1000) {
+    return seen(rig_.pass(Side::kOutside, frame()
+                                              .tcp(tcp_.server, tcp_.client)
+                                              .flags("A")
+                                              .seq(5001)
+                                              .ack(1001 + acked)
+                                              .window(window)
+                                              .tcp_options(options)));
+  }
+  static std::vector<Seen> seen(const std::vector<Sent>& sent) {
+    std::vector<Seen> all;
+    for (const Sent& one : sent) {
+      all.push_back(read(one.bytes));
+      EXPECT_TRUE(all.back().checksums_right());
+    }
+    return all;
+  }
+  static Bytes sack(std::uint32_t left, std::uint32_t right) {
+    Bytes option = {1, 1, 5, 10};
+    for (const std::uint32_t edge : {1001 + left, 1001 + right}) {
+      for (int shift = 24; shift >= 0; shift -= 8) {
+        option.push_back(static_cast<std::uint8_t>(edge >> shift));
+      }
+    }
+    return option;
+  }
+  Connection tcp_;
+  Plan plan_, none_;
+  Rig rig_{true};
+};
+
+TEST_F(StreamEdit, GrowthBeyondTheMssLeavesInSeveralSegments) {
+  open({.edits = {{1, 1, std::string(500, 'x')}}});
+  const auto outs = up(0, "abc", "FPA");
+  ASSERT_EQ(outs.size(), 3u);
+  std::string text;
+  for (const Seen& out : outs) {
+    EXPECT_EQ(out.seq, 1001 + text.size());
+    text += out.text();
+    EXPECT_LE(out.payload.size(), 200u);
+  }
+  EXPECT_EQ(text, "a" + std::string(500, 'x') + "c");
+  EXPECT_EQ(outs[0].flags, "A");
+  EXPECT_EQ(outs[2].flags, "FPA") << "FIN and PSH leave with the end";
+}
+
+TEST_F(StreamEdit, PathMtuBoundsWhatGrows) {
+  open({.edits = {{3, 1, std::string(500, 'x')}}}, 1460);
+  const auto first = rig_.pass(Side::kInside, tcp_.up(0, "abc"));
+  const auto error = rig_.pass(
+      Side::kOutside,
+      frame().icmp_error("198.51.100.7", "192.168.1.2", 3, 4, first.at(0).bytes).mtu(340));
+  EXPECT_EQ(error.size(), 1u);
+  for (const Seen& out : up(3, "d")) EXPECT_LE(out.payload.size(), 300u);
+}
+
+TEST_F(StreamEdit, WhatIsDeletedBehindAcknowledgedBytesIsAnswered) {
+  open({.edits = {{3, 4, ""}}});
+  EXPECT_EQ(up(0, "abc").at(0).text(), "abc");
+  EXPECT_EQ(ack(3).at(0).ack, 1004u);
+  const auto outs = up(3, "junk");
+  ASSERT_EQ(outs.size(), 1u) << "nothing goes on, and the sender is told";
+  EXPECT_EQ(outs[0].to(), tcp_.client);
+  EXPECT_EQ(outs[0].ack, 1008u);
+  EXPECT_EQ(outs[0].flags, "A");
+  EXPECT_EQ(outs[0].window, 1000);
+  EXPECT_EQ(up(7, "d").at(0).seq, 1004u);
+  EXPECT_EQ(ack(4).at(0).ack, 1009u);
+}
+
+TEST_F(StreamEdit, WhatIsDeletedBehindBytesUnderWayIsTheReceiversToAcknowledge) {
+  open({.edits = {{3, 4, ""}}});
+  up(0, "abc");
+  EXPECT_TRUE(up(3, "junk").empty());
+  EXPECT_EQ(ack(2).at(0).ack, 1003u);
+  EXPECT_EQ(ack(3).at(0).ack, 1008u);
+}
+
+TEST_F(StreamEdit, SackBlocksSayWhatTheSenderMayForget) {
+  open({.edits = {{10, 2, "0123456789"}}});
+  up(0, std::string(20, 'a'));
+  // All of what was put in, and more: in the sender's numbers.
+  const auto whole = ack(5, sack(10, 24)).at(0);
+  EXPECT_EQ(whole.tcp_options, sack(10, 16));
+  // A part of it is nothing that the sender could tell apart: the block is gone.
+  const auto part = ack(5, sack(12, 15)).at(0);
+  EXPECT_EQ(part.tcp_options, Bytes(12, 1));
+}
+
+TEST_F(StreamEdit, WindowIsNarrowedByGrowthUnderWay) {
+  open({.edits = {{1, 1, std::string(400, 'x')}}});
+  up(0, "abc");
+  EXPECT_EQ(ack(1).at(0).window, (4000 - 399) / 4);
+  EXPECT_EQ(ack(402).at(0).window, 1000) << "it is the receiver's again";
+}
+
+TEST_F(StreamEdit, ErrorsQuoteTheSendersNumbers) {
+  open({.edits = {{0, 1, "long"}}});
+  up(0, "a");
+  const auto sent = rig_.pass(Side::kInside, tcp_.up(1, "bcd"));
+  const auto error = rig_.pass(
+      Side::kOutside, frame().icmp_error("198.51.100.7", "192.168.1.2", 11, 0, sent.at(0).bytes));
+  const Seen out = read(error.at(0).bytes);
+  ASSERT_TRUE(out.quoted);
+  EXPECT_EQ(out.quoted->seq, 1002u);
+}
+
+TEST_F(StreamEdit, ResetKeepsItsPlace) {
+  open({.edits = {{0, 1, "long"}}});
+  up(0, "ab");
+  EXPECT_EQ(up(2, "", "R").at(0).seq, 1001u + 5);
+}
+
+TEST_F(StreamEdit, EarlySegmentsLeaveInOrderAndTheirAcknowledgementsAtOnce) {
+  open({.edits = {{0, 3, "X"}}});
+  const auto early = seen(rig_.pass(Side::kInside, tcp_.up(3, "def", "PA", 7)));
+  ASSERT_EQ(early.size(), 1u);
+  EXPECT_EQ(early[0].text(), "");
+  EXPECT_EQ(early[0].ack, 5008u);
+  EXPECT_EQ(up(0, "abc").at(0).text(), "Xdef");
+}
+
+TEST_F(StreamEdit, ConnectionsBegunBeforeTheBoxPassUntouched) {
+  rig_.splicer().begin({.edits = {{0, 1, "X"}}}, none_);
+  EXPECT_EQ(up(0, "abc").at(0).text(), "abc");
+}
+
+// A flow that never fills its gap keeps no more than its window.
+TEST(StreamBounds, GapThatIsNeverFilledStaysWithinItsWindow) {
+  StreamEditor::Bounds bounds;
+  bounds.window = 4000;
+  Rig rig(true, bounds);
+  const Plan plan{.edits = {{0, 1, "X"}}};
+  rig.splicer().begin(plan, plan);
+  const Connection tcp;
+  rig.pass(Side::kInside, tcp.syn());
+  for (std::uint32_t i = 1; i < 20; ++i) {
+    rig.pass(Side::kInside, tcp.up(i * 1000, std::string(1000, 'a')));
+  }
+  EXPECT_LE(rig.splicer().half(0).waiting.bytes, 4000u);
+  EXPECT_EQ(rig.worker().ledger().drops(0, 0, Side::kInside).packets, 15u);
+}
+
+}  // namespace
+}  // namespace glassbox::test
