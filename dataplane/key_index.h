@@ -52,6 +52,7 @@ class KeyIndex {
     }
   };
   View view() const { return {at(0), buckets_}; }
+  void prefetch_for_insert(std::uint64_t hash) const { __builtin_prefetch(at(first_of(hash)), 1); }
   bool overflowed(std::uint64_t hash) const { return at(first_of(hash))->overflow != 0; }
 
   // The reference for which same(ref) holds; kNoRef without one.

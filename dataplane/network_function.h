@@ -7,8 +7,7 @@
 // that is printed, checked or reported about it is read from there.
 //
 //   admit()    first packet of a flow, slow path: accept it, translate it, pass it without state,
-//   or
-//              refuse it. Provisional: undo() when a later function refuses.
+//              or refuse it. Provisional: undo() when a later function refuses.
 //   process()  every packet, in batches, one virtual call per batch. The session's slot is at hand:
 //              a function never looks a flow up.
 //   retire()   its slot in a session ends.
@@ -197,6 +196,12 @@ class NetworkFunction {
   virtual Admission admit(Opening& opening, Context& context) {
     (void)opening, (void)context;
     return Admission::pass();
+  }
+  // First packets of IPv4 flows are about to be admitted, with these keys where they stand at this
+  // function: fetch into the cache what admit() will look at, and make the keys what they will most
+  // likely leave as. A guess, for speed: nothing may depend on it. Some may be no first packets.
+  virtual void foresee(std::span<FlowKey4> openers, Context& context) {
+    (void)openers, (void)context;
   }
   // Takes an accepted admission back; the slot is still as admit() left it.
   virtual void undo(const Opening& opening, Context& context) { (void)opening, (void)context; }

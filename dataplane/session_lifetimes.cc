@@ -20,15 +20,11 @@ std::uint32_t to_ms(Nanos span) {
 
 // --- slots and their lifetimes ---------------------------------------------------------------
 
-bool SessionTable::occupied(SessionId session, FunctionId function) const {
-  return (shared(session).occupied & (1u << function)) != 0;
-}
-
 void SessionTable::reschedule(SessionId session) {
   if (!live(session)) return;
-  recompute(session);
+  const Instant first = recompute(session);
   wheel_.cancel(wheel_index(session));
-  wheel_.schedule(wheel_index(session), first_deadline(session));
+  wheel_.schedule(wheel_index(session), first);
 }
 
 // Slots count their birth in 32 bits of milliseconds from the record's; a session may live longer
@@ -95,51 +91,59 @@ void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos li
   }
 }
 
-Instant SessionTable::deadline(SessionId session, FunctionId function) const {
-  const SessionShared& record = shared(session);
-  const SlotLife& slot = life(session, function);
-  Instant from = record.created + std::chrono::milliseconds(slot.born_ms);
+SessionTable::Arrivals SessionTable::arrivals(SessionId session) const {
+  Arrivals seen{};
   for (const std::uint8_t direction : {0, 1}) {
-    const FlowSide& half_record = side(session, direction);
-    const bool refreshes =
-        attached(session, direction) &&
-        (layout_.slot(function).spec.refreshed_by & mask_of(ingress(session, direction))) != 0;
-    if (refreshes && half_record.last_seen > from) from = half_record.last_seen;
+    if (attached(session, direction)) seen.from[direction] = mask_of(ingress(session, direction));
+    seen.last[direction] = side(session, direction).last_seen;
+  }
+  return seen;
+}
+
+inline Instant SessionTable::deadline(SessionId session, FunctionId function,
+                                      const Arrivals& seen) const {
+  const SlotLife& slot = life(session, function);
+  const SideMask refreshed_by = layout_.slot(function).spec.refreshed_by;
+  Instant from = shared(session).created + std::chrono::milliseconds(slot.born_ms);
+  for (const std::uint8_t direction : {0, 1}) {
+    if ((refreshed_by & seen.from[direction]) != 0) from = std::max(from, seen.last[direction]);
   }
   return from + std::chrono::milliseconds(slot.lifetime_ms);
 }
 
-Instant SessionTable::first_deadline(SessionId session) const {
+Instant SessionTable::deadline(SessionId session, FunctionId function) const {
+  return deadline(session, function, arrivals(session));
+}
+
+Instant SessionTable::first_deadline(SessionId session, const Arrivals& seen) const {
   const SessionShared& record = shared(session);
   if (record.occupied == 0) {
-    const Instant seen =
-        std::max({record.created, side(session, 0).last_seen, side(session, 1).last_seen});
-    return seen + kBareLifetime;
+    return std::max({record.created, seen.last[0], seen.last[1]}) + kBareLifetime;
   }
   Instant first = kNever;
   for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
-    first = std::min(first, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
+    first = std::min(first, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest)), seen));
   }
   return first;
 }
 
 // What packets add, and until when the session certainly lives.
-void SessionTable::recompute(SessionId session) {
+Instant SessionTable::recompute(SessionId session) {
   const SessionShared& record = shared(session);
-  const Instant first = first_deadline(session);
+  const Arrivals seen = arrivals(session);
+  const Instant first = first_deadline(session, seen);
   for (const std::uint8_t direction : {0, 1}) {
     FlowSide& half_record = side(session, direction);
     half_record.fresh_until = first;
     std::uint32_t least = record.occupied == 0 ? to_ms(kBareLifetime) : UINT32_MAX;
     for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
       const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
-      const bool refreshes =
-          attached(session, direction) &&
-          (layout_.slot(function).spec.refreshed_by & mask_of(ingress(session, direction))) != 0;
+      const bool refreshes = (layout_.slot(function).spec.refreshed_by & seen.from[direction]) != 0;
       least = refreshes ? std::min(least, life(session, function).lifetime_ms) : 0;
     }
     half_record.lifetime_ms = least;
   }
+  return first;
 }
 
 // --- expiry ----------------------------------------------------------------------------------
@@ -153,16 +157,17 @@ Instant SessionTable::expire_slots(SessionId session, Instant now) {
     end_slot(session, function, closing(session) ? Ending::kClosed : Ending::kExpired, end);
   }
   if (had_slots && shared(session).occupied == 0) return kNever;
-  const Instant next = first_deadline(session);
+  const Instant next = first_deadline(session, arrivals(session));
   return next > now ? next : kNever;
 }
 
 Instant SessionTable::on_due(std::uint32_t index, Instant now) {
   const SessionId session = session_of_wheel(index);
   // The last slot to end gives the session its end; vacate() forgets it, so look first.
-  Instant last = first_deadline(session);
+  const Arrivals seen = arrivals(session);
+  Instant last = first_deadline(session, seen);
   for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
-    last = std::max(last, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest))));
+    last = std::max(last, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest)), seen));
   }
   const Instant next = expire_slots(session, now);
   if (next == kNever) {

@@ -129,20 +129,6 @@ SessionId SessionTable::id_of(const FlowSide* side) const {
          kSixBit;
 }
 
-FlowSide& SessionTable::side(SessionId session, std::uint8_t direction) const {
-  return *half(session).side(((session & ~kSixBit) << 1) | direction);
-}
-
-std::byte* SessionTable::shared_bytes(SessionId session) const {
-  const Half& h = half(session);
-  return h.records.data() + std::size_t{session & ~kSixBit} * h.stride + 2 * h.direction_stride;
-}
-
-SessionTable::SlotLife& SessionTable::life(SessionId session, FunctionId function) const {
-  return *reinterpret_cast<SlotLife*>(shared_bytes(session) +
-                                      layout_.slot(function).lifetime_offset);
-}
-
 Tuple SessionTable::arriving(SessionId session, std::uint8_t direction) const {
   const Half& h = half(session);
   const FlowSide* record = &side(session, direction);
@@ -157,23 +143,30 @@ Side SessionTable::ingress(SessionId session, std::uint8_t direction) const {
                                                     : h.key<FlowKey4>(record)->side);
 }
 
-std::uint32_t SessionTable::wheel_index(SessionId session) const {
-  return (session & ~kSixBit) + ((session & kSixBit) != 0 ? capacity_ : 0);
-}
-
 SessionId SessionTable::session_of_wheel(std::uint32_t index) const {
   return index < capacity_ ? index : (index - capacity_) | kSixBit;
 }
 
 // --- life of a record ------------------------------------------------------------------------
 
+void SessionTable::prefetch_record(const Half& half, std::uint32_t number) const {
+  if (number >= capacity_) return;
+  const std::byte* record = half.records.data() + std::size_t{number} * half.stride;
+  for (std::uint32_t line = 0; line < half.stride; line += kLine) {
+    __builtin_prefetch(record + line, 1);
+  }
+  wheel_.prefetch(number + (&half == &six_ ? capacity_ : 0));
+}
+
 std::optional<SessionId> SessionTable::open(bool six, Instant now) {
   Half& h = six ? six_ : four_;
   std::uint32_t number = h.free;
   if (number != UINT32_MAX) {
     h.free = shared(number | (six ? kSixBit : 0)).next_free;
+    prefetch_record(h, h.free);
   } else if (h.used < capacity_) {
     number = h.used++;
+    prefetch_record(h, h.used);
   } else {
     census_.refused();
     return std::nullopt;
@@ -187,28 +180,30 @@ std::optional<SessionId> SessionTable::open(bool six, Instant now) {
   return session;
 }
 
-bool SessionTable::attach(SessionId session, std::uint8_t direction, const Tuple& arriving,
-                          Side ingress, Side egress) {
+template <typename Key>
+bool SessionTable::attach(SessionId session, std::uint8_t direction, const Key& key,
+                          std::uint64_t hash, Side egress) {
   Half& h = half(session);
   const KeyRef ref = ((session & ~kSixBit) << 1) | direction;
   FlowSide* record = h.side(ref);
-  if (find(arriving, ingress) != nullptr) return false;
-  auto* key = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(h.key<FlowKey4>(record)));
-  if ((session & kSixBit) != 0) {
-    const FlowKey6 value = FlowKey6::from(arriving, ingress);
-    std::memcpy(key, &value, sizeof(value));
-  } else {
-    const FlowKey4 value = FlowKey4::from(arriving, ingress);
-    std::memcpy(key, &value, sizeof(value));
-  }
+  if (find_in(h, key, hash) != nullptr) return false;
+  std::memcpy(reinterpret_cast<std::byte*>(record) + h.key_offset, &key, sizeof(key));
   record->egress = egress;
-  if (!h.index.insert(hash_of(h, ref), ref, [&](KeyRef r) { return hash_of(h, r); })) return false;
+  if (!h.index.insert(hash, ref, [&](KeyRef r) { return hash_of(h, r); })) return false;
   shared(session).attached |= static_cast<std::uint8_t>(1u << direction);
   return true;
 }
+template bool SessionTable::attach(SessionId, std::uint8_t, const FlowKey4&, std::uint64_t, Side);
+template bool SessionTable::attach(SessionId, std::uint8_t, const FlowKey6&, std::uint64_t, Side);
 
-bool SessionTable::attached(SessionId session, std::uint8_t direction) const {
-  return (shared(session).attached & (1u << direction)) != 0;
+bool SessionTable::attach(SessionId session, std::uint8_t direction, const Tuple& arriving,
+                          Side ingress, Side egress) {
+  if ((session & kSixBit) != 0) {
+    const FlowKey6 key = FlowKey6::from(arriving, ingress);
+    return attach(session, direction, key, hash(key), egress);
+  }
+  const FlowKey4 key = FlowKey4::from(arriving, ingress);
+  return attach(session, direction, key, hash(key), egress);
 }
 
 void SessionTable::detach(SessionId session, std::uint8_t direction) {
@@ -223,8 +218,7 @@ void SessionTable::commit(SessionId session, Instant now) {
   SessionShared& record = shared(session);
   record.state |= kLive;
   census_.created(now);
-  recompute(session);
-  wheel_.schedule(wheel_index(session), first_deadline(session));
+  wheel_.schedule(wheel_index(session), recompute(session));
 }
 
 void SessionTable::free_record(SessionId session) {

@@ -146,10 +146,16 @@ class SessionTable {
   // Decides about a session whose fresh_until has passed: ends the slots whose time has come and
   // says whether the session is left.
   bool revive(SessionId session, Instant now);
-  // A record with no keys and no slots. nullopt: full (counted as refused).
+  // A record with no keys and no slots. nullopt: full (counted as refused). The record that comes
+  // after it is fetched into the cache.
   std::optional<SessionId> open(bool six, Instant now);
+  // The bucket that attach() will look at.
+  void prefetch_for_attach(std::uint64_t hash) const { four_.index.prefetch_for_insert(hash); }
   // Gives a direction its key and egress, and makes it findable. False: another session has the key
-  // or the index is full.
+  // or the index is full. `hash` is hash(key).
+  template <typename Key>
+  bool attach(SessionId session, std::uint8_t direction, const Key& key, std::uint64_t hash,
+              Side egress);
   bool attach(SessionId session, std::uint8_t direction, const Tuple& arriving, Side ingress,
               Side egress);
   void detach(SessionId session, std::uint8_t direction);
@@ -254,10 +260,19 @@ class SessionTable {
   std::uint64_t hash_of(const Half& half, KeyRef ref) const;
   std::uint32_t wheel_index(SessionId session) const;
   SessionId session_of_wheel(std::uint32_t index) const;
-  Instant first_deadline(SessionId session) const;
+  // Of each direction: the side it comes from (none: not attached) and when its last packet came.
+  struct Arrivals {
+    std::array<SideMask, 2> from;
+    std::array<Instant, 2> last;
+  };
+  Arrivals arrivals(SessionId session) const;
+  Instant deadline(SessionId session, FunctionId function, const Arrivals& seen) const;
+  Instant first_deadline(SessionId session, const Arrivals& seen) const;
   // Ends slots whose deadline is at or before now. Returns the next deadline, kNever: all is over.
   Instant expire_slots(SessionId session, Instant now);
-  void recompute(SessionId session);
+  // Returns the first deadline of its slots.
+  Instant recompute(SessionId session);
+  void prefetch_record(const Half& half, std::uint32_t number) const;
   // After slots or lifetimes of a live session changed, when it may end sooner than the wheel
   // knows.
   void reschedule(SessionId session);
@@ -276,5 +291,33 @@ class SessionTable {
   Census census_;
   std::array<Census, kMaxFunctions> slot_census_;
 };
+
+// --- addresses in the record -----------------------------------------------------------------
+
+inline FlowSide& SessionTable::side(SessionId session, std::uint8_t direction) const {
+  return *half(session).side(((session & ~kSixBit) << 1) | direction);
+}
+
+inline std::byte* SessionTable::shared_bytes(SessionId session) const {
+  const Half& h = half(session);
+  return h.records.data() + std::size_t{session & ~kSixBit} * h.stride + 2 * h.direction_stride;
+}
+
+inline SessionTable::SlotLife& SessionTable::life(SessionId session, FunctionId function) const {
+  return *reinterpret_cast<SlotLife*>(shared_bytes(session) +
+                                      layout_.slot(function).lifetime_offset);
+}
+
+inline bool SessionTable::attached(SessionId session, std::uint8_t direction) const {
+  return (shared(session).attached & (1u << direction)) != 0;
+}
+
+inline bool SessionTable::occupied(SessionId session, FunctionId function) const {
+  return (shared(session).occupied & (1u << function)) != 0;
+}
+
+inline std::uint32_t SessionTable::wheel_index(SessionId session) const {
+  return (session & ~kSixBit) + ((session & kSixBit) != 0 ? capacity_ : 0);
+}
 
 }  // namespace glassbox

@@ -17,27 +17,29 @@ void Wheel::place(std::uint32_t index, std::uint64_t tick) {
   const std::uint64_t furthest = tick_ + (std::uint64_t{1} << (kSlotBits * kLevels)) - 1;
   const std::uint64_t position = std::min(tick, furthest) >> (kSlotBits * level);
   const auto slot = static_cast<std::uint32_t>(level * kSlots + position % kSlots);
-  Link& link = links_[index];
-  link.next = heads_[slot];
-  link.previous = kHeadFlag | slot;
-  if (link.next != kNone) links_[link.next].previous = index;
+  const std::uint32_t head = heads_[slot];
+  Link& placed = link(index);
+  placed.next = head + 1;  // kNone + 1: none
+  placed.previous = (kHeadFlag | slot) + 1;
+  if (head != kNone) link(head).previous = index + 1;
   heads_[slot] = index;
   occupied_[slot / 64] |= std::uint64_t{1} << (slot % 64);
   ++count_;
 }
 
 void Wheel::cancel(std::uint32_t index) {
-  Link& link = links_[index];
-  if (link.previous == kNone) return;
-  if (link.next != kNone) links_[link.next].previous = link.previous;
-  if ((link.previous & kHeadFlag) != 0) {
-    const std::uint32_t slot = link.previous & ~kHeadFlag;
-    heads_[slot] = link.next;
-    if (link.next == kNone) occupied_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
+  Link& cancelled = link(index);
+  if (cancelled.previous == 0) return;
+  const std::uint32_t previous = cancelled.previous - 1;
+  if (cancelled.next != 0) link(cancelled.next - 1).previous = cancelled.previous;
+  if ((previous & kHeadFlag) != 0) {
+    const std::uint32_t slot = previous & ~kHeadFlag;
+    heads_[slot] = cancelled.next - 1;
+    if (cancelled.next == 0) occupied_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
   } else {
-    links_[link.previous].next = link.next;
+    link(previous).next = cancelled.next;
   }
-  link = Link{};
+  cancelled = Link{};
   --count_;
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/huge_array.h"
 #include "dataplane/types.h"
 
 namespace glassbox {
@@ -22,7 +23,12 @@ class Wheel {
  public:
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
-  explicit Wheel(std::uint32_t capacity) : links_(capacity) { heads_.fill(kNone); }
+  explicit Wheel(std::uint32_t capacity) : memory_(std::size_t{capacity} * sizeof(Link)) {
+    heads_.fill(kNone);
+  }
+
+  // The entry will be scheduled soon.
+  void prefetch(std::uint32_t index) const { __builtin_prefetch(&link(index), 1); }
 
   // Schedules entry `index`, which must not be scheduled. Time must have been set by advance().
   void schedule(std::uint32_t index, Instant due);
@@ -51,9 +57,10 @@ class Wheel {
   static constexpr std::uint32_t kSlots = 1u << kSlotBits;
   static constexpr int kTickBits = 24;
 
+  // As it comes from the kernel, all zero, a link is of an entry that is not scheduled.
   struct Link {
-    std::uint32_t next = kNone;
-    std::uint32_t previous = kNone;  // entry, or kHeadFlag | slot
+    std::uint32_t next;      // one more than the entry; 0: none
+    std::uint32_t previous;  // one more than the entry, or than kHeadFlag | slot
   };
   static constexpr std::uint32_t kHeadFlag = 1u << 31;
 
@@ -76,7 +83,9 @@ class Wheel {
   // The first tick after the present one at which an occupied slot opens.
   std::uint64_t next_busy_tick() const;
 
-  std::vector<Link> links_;
+  Link& link(std::uint32_t index) const { return reinterpret_cast<Link*>(memory_.data())[index]; }
+
+  HugeArray memory_;  // of links: touched as entries are used
   std::array<std::uint32_t, kLevels * kSlots> heads_;
   std::array<std::uint64_t, kLevels * kSlots / 64> occupied_{};
   std::uint64_t tick_ = 0;  // the present tick: its slot has not been run

@@ -113,6 +113,8 @@ class Worker final : public SlotOwner {
   // Finds or opens the session of each packet and takes the batch through the chain.
   void look_up(std::uint16_t count, Side side);
   void run_earlier();
+  // Fetches what the first packets of flows among [first, count) will need to be admitted.
+  void foresee(std::uint16_t first, std::uint16_t count, Side side);
   static bool join_established(Packet& packet, FlowSide* flow, std::uint32_t key_offset);
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
@@ -147,7 +149,10 @@ class Worker final : public SlotOwner {
   bool run_admission(Opening& opening, std::uint16_t needed, Packet& packet);
   void undo_admission(const Opening& opening);
   bool connect(const Opening& opening);
-  bool make_way(const Tuple& answer, const Opening& opening);
+  // Gives the direction of the flow's answers its key, if that can be had; and this one's, if any.
+  template <typename Key>
+  bool attach_answers(const Opening& opening, const Key* arriving);
+  bool make_way(const FlowSide* other, const Opening& opening);
   void clear_slots(SessionId session, std::uint16_t functions);
   void occupy_accepted(const Opening& opening);
   void refuse(Packet& packet, FunctionId function, const Admission& admission);

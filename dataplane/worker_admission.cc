@@ -95,8 +95,7 @@ void Worker::undo_admission(const Opening& opening) {
 // Whether the key of the flow's answers is free, or a session has it that has run out or lost the
 // slot on which the key rests: a translator may have given its port to this flow since. That
 // session attaches its new key when a packet completes it again.
-bool Worker::make_way(const Tuple& answer, const Opening& opening) {
-  const FlowSide* other = sessions_->find(answer, opening.egress);
+bool Worker::make_way(const FlowSide* other, const Opening& opening) {
   if (other == nullptr) return true;
   const SessionId in_the_way = sessions_->id_of(other);
   if (in_the_way == opening.session) return false;
@@ -107,15 +106,24 @@ bool Worker::make_way(const Tuple& answer, const Opening& opening) {
   return true;
 }
 
+template <typename Key>
+bool Worker::attach_answers(const Opening& opening, const Key* arriving) {
+  const Key answer = Key::from(opening.tuple.reversed(), opening.egress);
+  const std::uint64_t hash = sessions_->hash(answer);
+  if (!make_way(sessions_->find(answer, hash), opening)) return false;
+  if (arriving != nullptr && !sessions_->attach(opening.session, opening.direction, *arriving,
+                                                sessions_->hash(*arriving), opening.egress)) {
+    return false;
+  }
+  const std::uint8_t back = opening.direction ^ 1;
+  return sessions_->attach(opening.session, back, answer, hash, opening.ingress);
+}
+
 // Makes the session findable by what arrives in either direction.
 bool Worker::connect(const Opening& opening) {
-  const SessionId session = opening.session;
-  const std::uint8_t back = opening.direction ^ 1;
-  const Tuple answer = opening.tuple.reversed();
-  if (!make_way(answer, opening)) return false;
-  return sessions_->attach(session, opening.direction, opening.packet.arriving_tuple(),
-                           opening.ingress, opening.egress) &&
-         sessions_->attach(session, back, answer, opening.egress, opening.ingress);
+  const Packet& packet = opening.packet;
+  return packet.has(kIpv4) ? attach_answers(opening, &packet.key4)
+                           : attach_answers(opening, &packet.key6);
 }
 
 void Worker::occupy_accepted(const Opening& opening) {
@@ -153,8 +161,8 @@ bool Worker::complete_session(Packet& packet, FlowSide* flow) {
                      sessions_->ingress(session, back) != opening.egress;
   if (moved) {
     sessions_->detach(session, back);
-    if (!make_way(answer, opening) ||
-        !sessions_->attach(session, back, answer, opening.egress, opening.ingress)) {
+    if (!(packet.has(kIpv4) ? attach_answers<FlowKey4>(opening, nullptr)
+                            : attach_answers<FlowKey6>(opening, nullptr))) {
       undo_admission(opening);
       clear_slots(session, needed);
       drop_here(packet, DataplaneReason::kSessionConflict);

@@ -34,6 +34,7 @@ void Worker::look_up(std::uint16_t count, Side side) {
   batch_.assign(packets_.data(), i);
   std::uint32_t refreshed = i;
   table_changed_ = false;
+  if (i < count && candidates_[i] == nullptr) foresee(i, count, side);
   for (; i < count; ++i) {
     Packet& packet = packets_[i];
     if (!table_changed_ && join_established(packet, candidates_[i], key_offset)) {
@@ -48,6 +49,33 @@ void Worker::look_up(std::uint16_t count, Side side) {
   }
   count_refreshed(refreshed, side);
   run_batch(side);
+}
+
+// First packets come in bunches, and each looks into a dozen tables that are too large for any
+// cache. A guess is enough: what it misses is fetched by whoever needs it.
+void Worker::foresee(std::uint16_t first, std::uint16_t count, Side side) {
+  constexpr std::uint16_t kFewest = 4;  // fewer are not worth the calls
+  std::array<FlowKey4, kMaxBatch> keys;
+  std::uint16_t openers = 0;
+  for (std::uint16_t i = first; i < count; ++i) {
+    keys[openers] = packets_[i].key4;
+    openers += candidates_[i] == nullptr;
+  }
+  if (openers < kFewest) return;
+  const std::span<FlowKey4> guessed(keys.data(), openers);
+  const int chain = static_cast<int>(chain_.size());
+  for (int i = 0; i < chain; ++i) {
+    const int position = side == Side::kInside ? i : chain - 1 - i;
+    Context context(*this, static_cast<FunctionId>(position), now_);
+    chain_[static_cast<std::size_t>(position)]->foresee(guessed, context);
+  }
+  for (const FlowKey4& key : guessed) {
+    FlowKey4 answer = key;
+    std::swap(answer.source, answer.destination);
+    std::swap(answer.source_port, answer.destination_port);
+    answer.side = static_cast<std::uint8_t>(opposite(side));
+    sessions_->prefetch_for_attach(sessions_->hash(answer));
+  }
 }
 
 // Takes the packets before the present one through the chain: their sessions are about to change.

@@ -51,6 +51,7 @@ class Nat44 final : public NetworkFunction {
 
   void process(PacketBatch& batch, Context& context) override;
   Admission admit(Opening& opening, Context& context) override;
+  void foresee(std::span<FlowKey4> openers, Context& context) override;
   void undo(const Opening& opening, Context& context) override;
   void translate(SessionId session, std::uint8_t direction, Tuple& tuple, Side& egress,
                  Context& context) const override;

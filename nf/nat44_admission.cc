@@ -10,9 +10,9 @@ namespace {
 
 Admission refused(Nat44::Reason reason) { return Admission::refuse(reason); }
 
-// Not: addresses that only mean something on their own link, or name no single host (RFC 6890 2.2.2,
-// RFC 5771, RFC 1112 4). Loopback addresses are translated like any other: captures are taken there,
-// and keeping martians out is a firewall's business.
+// Not: addresses that only mean something on their own link, or name no single host (RFC
+// 6890 2.2.2, RFC 5771, RFC 1112 4). Loopback addresses are translated like any other: captures are
+// taken there, and keeping martians out is a firewall's business.
 bool is_translatable(const IpAddress& address) {
   const std::uint32_t value = address.v4_host_order();
   const std::uint32_t first = value >> 24;
@@ -75,6 +75,23 @@ Admission Nat44::admit(Opening& opening, Context& context) {
   }
   return opening.ingress == Side::kInside ? admit_outward(opening, *protocol, context)
                                           : admit_inward(opening, *protocol, context);
+}
+
+void Nat44::foresee(std::span<FlowKey4> openers, Context&) {
+  for (FlowKey4& key : openers) {
+    const std::optional<PortClass> protocol = port_class_of(key.protocol);
+    if (!protocol) continue;
+    const bool outward = key.side == static_cast<std::uint8_t>(Side::kInside);
+    const std::uint32_t address = rte_be_to_cpu_32(outward ? key.source : key.destination);
+    const std::uint16_t port = rte_be_to_cpu_16(outward ? key.source_port : key.destination_port);
+    if (!outward) {
+      mappings_.foresee_external({address, port, *protocol});
+      continue;
+    }
+    const NatEndpoint external = mappings_.foresee({address, port, *protocol});
+    key.source = rte_cpu_to_be_32(external.address);
+    key.source_port = rte_cpu_to_be_16(external.port);
+  }
 }
 
 Admission Nat44::admit_outward(Opening& opening, PortClass protocol, Context& context) {

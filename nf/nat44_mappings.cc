@@ -68,9 +68,8 @@ std::uint64_t Mappings::hash_external(const NatEndpoint& endpoint) const {
   return hash_of(hasher_, endpoint, static_cast<std::uint8_t>(Side::kOutside));
 }
 
-Mappings::Index Mappings::lookup_inside(const NatEndpoint& inside) const {
-  return by_inside_.find(hash_inside(inside),
-                         [&](KeyRef ref) { return record(ref).inside == inside; });
+Mappings::Index Mappings::lookup_inside(const NatEndpoint& inside, std::uint64_t hash) const {
+  return by_inside_.find(hash, [&](KeyRef ref) { return record(ref).inside == inside; });
 }
 Mappings::Index Mappings::lookup_external(const NatEndpoint& external) const {
   return by_external_.find(hash_external(external),
@@ -79,7 +78,7 @@ Mappings::Index Mappings::lookup_external(const NatEndpoint& external) const {
 
 Mappings::Index Mappings::find_inside(const NatEndpoint& inside, const NatSessions& sessions,
                                       Instant now) {
-  const Index mapping = lookup_inside(inside);
+  const Index mapping = lookup_inside(inside, hash_inside(inside));
   if (mapping == kNone || !freshen(mapping, sessions, now)) return kNone;
   return record(mapping).state == State::kLive ? mapping : kNone;
 }
@@ -117,8 +116,11 @@ Instant Mappings::lasts_until(Index mapping, const NatSessions& sessions, Sessio
 
 Mappings::Acquired Mappings::acquire(const NatEndpoint& inside, const NatSessions& sessions,
                                      Instant now) {
-  const Index mapping = lookup_inside(inside);
-  if (mapping == kNone || !freshen(mapping, sessions, now)) return create(inside, sessions, now);
+  const std::uint64_t hash = hash_inside(inside);
+  const Index mapping = lookup_inside(inside, hash);
+  if (mapping == kNone || !freshen(mapping, sessions, now)) {
+    return create(inside, hash, sessions, now);
+  }
   Record& found = record(mapping);
   if (found.state == State::kLive) return {mapping, Origin::kLive};
   wheel_.cancel(mapping);
@@ -129,10 +131,22 @@ Mappings::Acquired Mappings::acquire(const NatEndpoint& inside, const NatSession
   return {mapping, Origin::kRevived};
 }
 
-Mappings::Acquired Mappings::create(const NatEndpoint& inside, const NatSessions& sessions,
-                                    Instant now) {
-  const std::uint32_t address = pool_.paired_with(inside.address);
-  const std::optional<std::uint16_t> port = take_port(inside, address, sessions, now);
+NatEndpoint Mappings::foresee(const NatEndpoint& inside) const {
+  by_inside_.prefetch_for_insert(hash_inside(inside));
+  const std::uint32_t number = pool_.paired_with(inside.address);
+  const NatEndpoint wanted{pool_.address(number), inside.port, inside.protocol};
+  if (options_.choice == PortChoice::kPreserve) {
+    foresee_external(wanted);
+    ports_.prefetch(number, wanted.protocol, wanted.port);
+  }
+  return wanted;
+}
+
+Mappings::Acquired Mappings::create(const NatEndpoint& inside, std::uint64_t hash,
+                                    const NatSessions& sessions, Instant now) {
+  const std::uint32_t number = pool_.paired_with(inside.address);
+  NatEndpoint external{pool_.address(number), inside.port, inside.protocol};
+  const std::optional<std::uint16_t> port = take_port(external, number, inside, sessions, now);
   if (!port) {
     mapping_census_.refused();
     return {kNone, Origin::kNoPorts};
@@ -142,9 +156,9 @@ Mappings::Acquired Mappings::create(const NatEndpoint& inside, const NatSessions
     advance(now, kReclaimOnShortage);
     mapping = take_record();
   }
-  if (mapping == kNone ||
-      !enter(mapping, inside, {pool_.address(address), *port, inside.protocol})) {
-    ports_.give_back(address, inside.protocol, *port);
+  external.port = *port;
+  if (mapping == kNone || !enter(mapping, inside, hash, external)) {
+    ports_.give_back(number, inside.protocol, *port);
     mapping_census_.refused();
     return {kNone, Origin::kNoRecords};
   }
@@ -152,17 +166,20 @@ Mappings::Acquired Mappings::create(const NatEndpoint& inside, const NatSessions
   return {mapping, Origin::kCreated};
 }
 
-std::optional<std::uint16_t> Mappings::take_port(const NatEndpoint& inside, std::uint32_t address,
+std::optional<std::uint16_t> Mappings::take_port(const NatEndpoint& wanted, std::uint32_t number,
+                                                 const NatEndpoint& inside,
                                                  const NatSessions& sessions, Instant now) {
-  // The wanted port may be that of a mapping whose time is over, hold-down and all.
+  const PortClass protocol = inside.protocol;
   if (options_.choice == PortChoice::kPreserve) {
-    const Index other = lookup_external({pool_.address(address), inside.port, inside.protocol});
+    if (ports_.take_exactly(number, protocol, wanted.port)) return wanted.port;
+    // It may be that of a mapping whose time is over, hold-down and all.
+    const Index other = lookup_external(wanted);
     if (other != kNone) freshen(other, sessions, now);
   }
   // Chance is keyed by (seed, epoch, flow): a replay draws the same ports, a fresh epoch others.
   const std::uint64_t chance = mixed(options_.chance ^ mixed(packed(inside)));
   const auto take = [&] {
-    return ports_.take(address, inside.protocol, inside.port, options_.choice, chance);
+    return ports_.take(number, protocol, wanted.port, options_.choice, chance);
   };
   const std::optional<std::uint16_t> port = take();
   if (port) return port;
@@ -171,18 +188,25 @@ std::optional<std::uint16_t> Mappings::take_port(const NatEndpoint& inside, std:
 }
 
 Mappings::Index Mappings::take_record() {
-  if (free_ != kNone) return std::exchange(free_, record(free_).next_free);
-  return used_ < options_.capacity ? used_++ : kNone;
+  if (free_ == kNone) {
+    if (used_ == options_.capacity) return kNone;
+    __builtin_prefetch(&record(used_ + 1), 1);
+    return used_++;
+  }
+  const Index taken = std::exchange(free_, record(free_).next_free);
+  if (free_ != kNone) __builtin_prefetch(&record(free_), 1);
+  return taken;
 }
 
-bool Mappings::enter(Index mapping, const NatEndpoint& inside, const NatEndpoint& external) {
+bool Mappings::enter(Index mapping, const NatEndpoint& inside, std::uint64_t inside_hash,
+                     const NatEndpoint& external) {
   Record& made = record(mapping);
   made = Record{inside, external, 0, 0, kNone, State::kLive, {}, {}};
-  const auto inside_hash = [&](KeyRef ref) { return hash_inside(record(ref).inside); };
-  const auto external_hash = [&](KeyRef ref) { return hash_external(record(ref).external); };
-  if (by_inside_.insert(hash_inside(inside), mapping, inside_hash)) {
-    if (by_external_.insert(hash_external(external), mapping, external_hash)) return true;
-    by_inside_.erase(hash_inside(inside), mapping);
+  const auto of_inside = [&](KeyRef ref) { return hash_inside(record(ref).inside); };
+  const auto of_external = [&](KeyRef ref) { return hash_external(record(ref).external); };
+  if (by_inside_.insert(inside_hash, mapping, of_inside)) {
+    if (by_external_.insert(hash_external(external), mapping, of_external)) return true;
+    by_inside_.erase(inside_hash, mapping);
   }
   made.state = State::kFree;
   made.next_free = std::exchange(free_, mapping);

@@ -96,6 +96,14 @@ class Mappings {
   // The live mapping of an inside endpoint; kNone without one.
   Index find_inside(const NatEndpoint& inside, const NatSessions& sessions, Instant now);
 
+  // Fetches what acquire() of an inside endpoint will look at. Returns the external endpoint that
+  // it most likely has or gets: a guess.
+  NatEndpoint foresee(const NatEndpoint& inside) const;
+  // The same for find_external().
+  void foresee_external(const NatEndpoint& external) const {
+    by_external_.prefetch_for_insert(hash_external(external));
+  }
+
   NatEndpoint inside(Index mapping) const;
   NatEndpoint external(Index mapping) const;
   // The mapping lives at least until then, `except`'s part in it left aside.
@@ -145,7 +153,7 @@ class Mappings {
   }
   std::uint64_t hash_inside(const NatEndpoint& endpoint) const;
   std::uint64_t hash_external(const NatEndpoint& endpoint) const;
-  Index lookup_inside(const NatEndpoint& inside) const;
+  Index lookup_inside(const NatEndpoint& inside, std::uint64_t hash) const;
   Index lookup_external(const NatEndpoint& external) const;
 
   bool alive(const Record& record, const NatSessions& sessions, Instant now) const;
@@ -157,10 +165,14 @@ class Mappings {
   // Ends a live mapping. Returns when its hold-down ends; kNever: it is free already.
   Instant end(Index mapping, Ending why, Instant when, Instant now);
   void release(Index mapping);
-  Acquired create(const NatEndpoint& inside, const NatSessions& sessions, Instant now);
-  std::optional<std::uint16_t> take_port(const NatEndpoint& inside, std::uint32_t address,
-                                         const NatSessions& sessions, Instant now);
-  bool enter(Index mapping, const NatEndpoint& inside, const NatEndpoint& external);
+  Acquired create(const NatEndpoint& inside, std::uint64_t hash, const NatSessions& sessions,
+                  Instant now);
+  // `wanted`: the inside port on the pool address of that number.
+  std::optional<std::uint16_t> take_port(const NatEndpoint& wanted, std::uint32_t number,
+                                         const NatEndpoint& inside, const NatSessions& sessions,
+                                         Instant now);
+  bool enter(Index mapping, const NatEndpoint& inside, std::uint64_t inside_hash,
+             const NatEndpoint& external);
   Index take_record();
   void insert(std::uint32_t node, Index mapping, Place place, const NatSessions& sessions);
   void remove(std::uint32_t node, const NatSessions& sessions);

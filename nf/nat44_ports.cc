@@ -129,11 +129,6 @@ std::optional<PortClass> port_class_of(std::uint8_t protocol) {
 PortBook::PortBook(std::uint32_t addresses, PortRange share)
     : share_(share), memory_(std::size_t{addresses} * kPortClasses * sizeof(Bitmap)) {}
 
-PortBook::Bitmap& PortBook::bitmap(std::uint32_t address, PortClass protocol) const {
-  return reinterpret_cast<Bitmap*>(
-      memory_.data())[address * kPortClasses + static_cast<std::size_t>(protocol)];
-}
-
 std::optional<std::uint16_t> PortBook::find_free(const Bitmap& bitmap, PortRange within,
                                                  std::uint64_t parity, std::uint64_t chance) {
   if (within.last < within.first) return std::nullopt;
@@ -166,6 +161,17 @@ std::optional<std::uint16_t> PortBook::take(std::uint32_t address, PortClass pro
   ++map.count;
   ++taken_total_;
   return port;
+}
+
+bool PortBook::take_exactly(std::uint32_t address, PortClass protocol, std::uint16_t port) {
+  Bitmap& map = bitmap(address, protocol);
+  std::uint64_t& word = map.words[port / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (port % 64);
+  if (!share_.contains(port) || (word & bit) != 0) return false;
+  word |= bit;
+  ++map.count;
+  ++taken_total_;
+  return true;
 }
 
 void PortBook::give_back(std::uint32_t address, PortClass protocol, std::uint16_t port) {

@@ -66,6 +66,11 @@ class PortBook {
   // nullopt: none is free.
   std::optional<std::uint16_t> take(std::uint32_t address, PortClass protocol, std::uint16_t wanted,
                                     PortChoice choice, std::uint64_t chance);
+  // That port or none.
+  bool take_exactly(std::uint32_t address, PortClass protocol, std::uint16_t port);
+  void prefetch(std::uint32_t address, PortClass protocol, std::uint16_t port) const {
+    __builtin_prefetch(&bitmap(address, protocol).words[port / 64], 1);
+  }
   void give_back(std::uint32_t address, PortClass protocol, std::uint16_t port);
 
   bool taken(std::uint32_t address, PortClass protocol, std::uint16_t port) const;
@@ -80,7 +85,10 @@ class PortBook {
     std::uint64_t count;
   };
 
-  Bitmap& bitmap(std::uint32_t address, PortClass protocol) const;
+  Bitmap& bitmap(std::uint32_t address, PortClass protocol) const {
+    return reinterpret_cast<Bitmap*>(
+        memory_.data())[address * kPortClasses + static_cast<std::size_t>(protocol)];
+  }
   static std::optional<std::uint16_t> find_free(const Bitmap& bitmap, PortRange within,
                                                 std::uint64_t parity, std::uint64_t chance);
 
