@@ -31,6 +31,8 @@ int run(const LiveOptions& options) { return run_live(options); }
 int run(const CtlOptions& options) { return run_ctl(options); }
 int run(const BenchOptions& options) { return run_bench(options); }
 
+int run(const ProbeOptions& options) { return run_probe(options); }
+
 int run(const DescribeOptions& options) {
   print(stdout, options.json ? describe_json(options.function) : describe_text(options.function));
   return kDone;

@@ -233,11 +233,13 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   app.require_subcommand(1);
   ReplayOptions replay;
   LiveOptions live;
+  ProbeOptions probe;
   DescribeOptions describe;
   CheckOptions check;
   BenchOptions bench;
   const CLI::App* is_replay = add_replay(app, replay);
   const CLI::App* is_run = add_run(app, live);
+  const CLI::App* is_probe = add_probe(app, probe);
   const CLI::App* is_describe = add_describe(app, describe);
   const CLI::App* is_bench = add_bench(app, bench);
   add_check(app, check);
@@ -274,6 +276,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   }
   if (is_replay->parsed()) return replay;
   if (is_run->parsed()) return live;
+  if (is_probe->parsed()) return probe;
   if (is_describe->parsed()) return describe;
   if (is_ctl->parsed()) return ctl;
   if (is_compare->parsed()) return compare;

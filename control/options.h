@@ -12,6 +12,7 @@
 #include "control/compare/compare_command.h"
 #include "control/ctl/ctl.h"
 #include "control/live.h"
+#include "control/probe/probe_options.h"
 #include "control/replay/replay_command.h"
 
 namespace glassbox {
@@ -36,8 +37,8 @@ struct Message {
   std::string text;
 };
 
-using Command = std::variant<Message, ReplayOptions, LiveOptions, DescribeOptions, CheckOptions,
-                             CtlOptions, CompareOptions, BenchOptions>;
+using Command = std::variant<Message, ReplayOptions, LiveOptions, ProbeOptions, DescribeOptions,
+                             CheckOptions, CtlOptions, CompareOptions, BenchOptions>;
 
 // `arguments` without the program's name. Does not throw for anything a user can type.
 Command parse_command_line(const std::vector<std::string>& arguments);

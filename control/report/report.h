@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control/config.h"
+#include "control/report/openness.h"
 #include "dataplane/field.h"
 #include "dataplane/ledger.h"
 #include "dataplane/types.h"
@@ -127,6 +128,7 @@ struct Report {
   std::optional<Predicate> p0;
   std::optional<Predicate> p1;
   std::vector<FlowFall> falls;
+  std::optional<std::vector<OpennessRow>> openness;  // nullopt: not probed
   std::optional<std::uint64_t> payload_bytes_forwarded;
   std::optional<std::uint64_t> payload_bytes_read;
   std::vector<std::string> lies;  // of the claim checker; empty when it was off

@@ -9,6 +9,7 @@
 
 #include "control/declaration.h"
 #include "control/report/figures.h"
+#include "control/report/openness_json.h"
 
 namespace glassbox {
 namespace {
@@ -38,6 +39,10 @@ Json limit_json(const Limit& limit) {
   if (limit.parameter.empty()) return limit.fixed;
   return {{"parameter", limit.parameter}};
 }
+
+// Each of a table's exchanges has a chain of its own: their state is not one state over time, and
+// what an exchange did not get to is not counted.
+bool is_probe(const Report& report) { return report.command == "probe"; }
 
 Json workload_json(const Report& report) {
   const Workload& workload = report.workload;
@@ -81,7 +86,7 @@ Json balance_json(const Balance& balance) {
 
 Json conservation_json(const Report& report) {
   Json json = balance_json(report.balance);
-  json["prevented"] = is_modelled(report) ? Json(report.prevented) : Json();
+  json["prevented"] = is_modelled(report) && !is_probe(report) ? Json(report.prevented) : Json();
   json["balanced"] = report.balanced;
   json["by_side"] = Json::object();
   for (const Side side : {Side::kInside, Side::kOutside}) {
@@ -258,11 +263,12 @@ Json to_json(const Report& report, Registry registry) {
           {"conservation", conservation_json(report)},
           {"flows", flows_json(report.flows)},
           {"drops", drops_json(report)},
-          {"state", std::move(state)},
-          {"state_timeline", timeline_json(report)},
+          {"state", is_probe(report) ? Json() : std::move(state)},
+          {"state_timeline", is_probe(report) ? Json() : timeline_json(report)},
           {"transparency", transparency_json(report)},
           {"forgetting", nullptr},
           {"findings", findings_json(report)},
+          {"openness", report.openness ? openness_json(*report.openness) : Json()},
           {"awareness", awareness_json(report, registry)},
           {"claims",
            {{"checked", report.claims_checked},

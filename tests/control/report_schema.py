@@ -53,7 +53,7 @@ def sums_wrong(report):
     dropped = sum(row['packets'] for row in report['drops'])
     if dropped != conservation['dropped']:
         yield 'drops: %d packets, conservation.dropped %d' % (dropped, conservation['dropped'])
-    for row in report['state']:
+    for row in report['state'] or []:
         entries = (row['created'] - row['closed'] - row['expired'] - row['evicted']
                    - row['forgotten'])
         kind = '%s.%s' % (row['function'], row['kind'])
@@ -67,7 +67,7 @@ def sums_wrong(report):
             yield 'state %s: hard, and evicted %d' % (kind, row['evicted'])
     known = set(report['chain']) | {'dataplane'}
     for table in ('drops', 'state', 'state_timeline', 'findings'):
-        for row in report[table]:
+        for row in report[table] or []:
             if row['function'] not in known:
                 yield '%s: %s is not in the chain' % (table, row['function'])
     for step in ('P0', 'P1'):
