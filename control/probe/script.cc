@@ -55,7 +55,7 @@ void add_timestamps(PacketSpec& packet, Words& words) {
 }
 
 void add_sack(PacketSpec& packet, Words& words) {
-  TcpOption option{.kind = 5, .form = TcpOption::Form::kSack};
+  OptionSpec option{.kind = 5, .form = OptionSpec::Form::kSack};
   option.left = static_cast<std::uint32_t>(words.number("the left edge", UINT32_MAX));
   option.right = static_cast<std::uint32_t>(words.number("the right edge", UINT32_MAX));
   packet.options.push_back(option);
@@ -129,9 +129,9 @@ constexpr auto kAttributes = std::to_array<Attribute>({
        add_option(p, kind, w.hex("the option's data"));
      }},
     {"md5", Carrier::kTcpOnly,
-     [](P p, W) { p.options.push_back({.kind = 19, .form = TcpOption::Form::kMd5}); }},
+     [](P p, W) { p.options.push_back({.kind = 19, .form = OptionSpec::Form::kMd5}); }},
     {"ao", Carrier::kTcpOnly,
-     [](P p, W) { p.options.push_back({.kind = 29, .form = TcpOption::Form::kAo}); }},
+     [](P p, W) { p.options.push_back({.kind = 29, .form = OptionSpec::Form::kAo}); }},
     {"no-checksum", Carrier::kUdpOnly, [](P p, W) { p.no_checksum = true; }},
     {"coverage", Carrier::kUdpLiteOnly,
      [](P p, W w) { p.coverage = number<std::uint16_t>(w, "bytes covered", 65535); }},

@@ -57,7 +57,7 @@ enum class PacketKind : std::uint8_t {
   kCount
 };
 
-struct TcpOption {
+struct OptionSpec {
   enum class Form : std::uint8_t { kPlain, kSack, kMd5, kAo };
   std::uint8_t kind = 0;
   Form form = Form::kPlain;
@@ -92,7 +92,7 @@ struct PacketSpec {
   std::uint16_t window = 65535;
   std::optional<std::uint16_t> urgent;
   bool keep_alive = false;
-  std::vector<TcpOption> options;
+  std::vector<OptionSpec> options;
 
   bool no_checksum = false;
   std::optional<std::uint16_t> coverage;

@@ -19,14 +19,14 @@ void append32(ByteString& to, std::uint32_t value) {
 }
 
 // Option kinds of which the MAC is filled in by seal_frame().
-ByteString option_bytes(const TcpOption& option, const TcpNumbers& tcp) {
+ByteString option_bytes(const OptionSpec& option, const TcpNumbers& tcp) {
   ByteString body = option.body;
-  if (option.form == TcpOption::Form::kSack) {
+  if (option.form == OptionSpec::Form::kSack) {
     append32(body, tcp.destination_isn + option.left);
     append32(body, tcp.destination_isn + option.right);
   }
-  if (option.form == TcpOption::Form::kMd5) body.resize(16);
-  if (option.form == TcpOption::Form::kAo) {
+  if (option.form == OptionSpec::Form::kMd5) body.resize(16);
+  if (option.form == OptionSpec::Form::kAo) {
     body = {1, 1};  // KeyID, RNextKeyID
     body.resize(14);
   }
@@ -48,7 +48,7 @@ ByteString tcp(const FrameRequest& request) {
   put32(out, 8, request.tcp.ack);
   put16(out, 14, spec.window);
   put16(out, 18, spec.urgent.value_or(0));
-  for (const TcpOption& option : spec.options) append(out, option_bytes(option, request.tcp));
+  for (const OptionSpec& option : spec.options) append(out, option_bytes(option, request.tcp));
   while (out.size() % 4 != 0) out.push_back(1);
   put16(out, 12, static_cast<std::uint32_t>(out.size() / 4) << 12 | flags);
   append(out, request.payload);
