@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "control/bench/bench.h"
+#include "control/bench/device_bench.h"
 #include "control/config.h"
 #include "control/eal.h"
 #include "control/output_file.h"
@@ -84,6 +85,12 @@ void prepare(const std::string& directory) {
                                        error ? error.message() : "not a writable directory"));
 }
 
+BenchReport run_in_memory(const Config& config, const BenchOptions& options) {
+  const Eal eal = Eal::for_replay(kEalMegabytes);
+  Progress progress(!options.quiet);
+  return Bench(config, options, std::ref(progress)).run();
+}
+
 }  // namespace
 
 int run_bench(const BenchOptions& options) {
@@ -93,13 +100,8 @@ int run_bench(const BenchOptions& options) {
   }
   prepare(options.report);
   pin(options.core);
-  const Eal eal = Eal::for_replay(kEalMegabytes);
-  BenchReport report;
-  {
-    Progress progress(!options.quiet);
-    Bench bench(config, options, std::ref(progress));
-    report = bench.run();
-  }
+  const BenchReport report =
+      options.ports.empty() ? run_in_memory(config, options) : run_device_bench(config, options);
   if (!options.report.empty()) write_report(options.report, report);
   if (options.json) {
     std::fputs(bench_json(report).c_str(), stdout);

@@ -28,7 +28,7 @@ constexpr const char* kExamples = R"(Examples:
       the capture, looped from memory, each loop with flows of its own
   glassbox bench configs/bench.yaml --rate 5M --trials 20
       no search: twenty trials at 5 million packets a second
-  glassbox bench configs/wire.yaml --ports net_null0,net_null1
+  glassbox bench configs/wire.yaml --ports net_null0 net_null1
       over DPDK devices: what dpdk-testpmd is compared with
 On a machine that does other things: nice -n -10 glassbox bench ...)";
 
@@ -201,12 +201,16 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
   add_trials(command, options);
   add_workload(command, options);
   command
-      ->add_option("--ports", options.ports,
-                   "Two DPDK devices that bring packets themselves (net_null0,net_null1), instead "
-                   "of memory: rate and cycles only")
-      ->type_name("DEVICE,DEVICE")
-      ->delimiter(',')
+      ->add_option(
+          "--ports", options.ports,
+          "Two DPDK devices that bring packets themselves (net_null, net_pcap), instead of "
+          "memory: rate and cycles only")
+      ->type_name("DEVICE DEVICE")
       ->expected(2);
+  add_scaled(
+      command, "--mbufs", 1023, 1 << 22,
+      [&](double n) { options.mbufs = static_cast<unsigned>(n); },
+      "Packet buffers for --ports (16383)");
   command->add_option("--report", options.report, "Write bench.json and bench.html into it")
       ->type_name("DIRECTORY");
   command->add_flag("--json", options.json, "Print the figures as JSON");

@@ -24,6 +24,8 @@ struct BenchOptions {
   std::uint32_t copies = 256;      // of the captures, under way at a time
   std::vector<std::string> ports;  // DPDK devices instead of memory; empty: memory
 
+  unsigned mbufs = 16383;
+
   double duration = 0.1;  // seconds of a trial
   double warm_up = 0.2;
   unsigned trials = 10;

@@ -26,6 +26,9 @@ class TimedFunction final : public NetworkFunction {
     ++stage_.admissions;
     return answer;
   }
+  void foresee(std::span<FlowKey4> openers, Context& context) override {
+    inner_->foresee(openers, context);
+  }
   void undo(const Opening& opening, Context& context) override { inner_->undo(opening, context); }
   void translate(SessionId session, std::uint8_t direction, Tuple& tuple, Side& egress,
                  Context& context) const override {
@@ -34,6 +37,7 @@ class TimedFunction final : public NetworkFunction {
   void retire(SessionId session, Ending why, Instant when, Context& context) override {
     inner_->retire(session, why, when, context);
   }
+  void forget(std::size_t kind, Context& context) override { inner_->forget(kind, context); }
   void start(Context& context) override { inner_->start(context); }
   void tick(Context& context) override { inner_->tick(context); }
   void settle(Context& context) override { inner_->settle(context); }
