@@ -10,12 +10,15 @@
 #include <cerrno>
 #include <system_error>
 
+#include "dataplane/link_type.h"
+
 namespace glassbox {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{256} * 1024;
 constexpr std::uint32_t kSectionHeaderBlock = 0x0A0D0D0A;
 constexpr std::uint32_t kInterfaceDescriptionBlock = 1;
+constexpr std::uint8_t kDltRaw = 12;
 constexpr std::uint32_t kByteOrderMagic = 0x1A2B3C4D;
 constexpr std::size_t kSnaplenBytes = 4;
 constexpr std::size_t kPcapSnaplenOffset = 16;
@@ -53,10 +56,21 @@ void SnaplenEraser::pass(std::span<std::uint8_t> bytes) {
       done_ = true;  // one snapshot length for the whole file
     } else {
       head_[head_bytes_++] = bytes.front();
+      bytes.front() = as_libpcap_has_it(bytes.front());
       if (head_bytes_ == kHead) plan();
     }
     bytes = bytes.subspan(passed);
   }
+}
+
+// The low byte of an interface's link type, where that is raw IP: libpcap (1.10) compares the
+// first interface's type by its own number for it with the others' as they stand in the file, and
+// refuses the second. It takes its own number for both.
+std::uint8_t SnaplenEraser::as_libpcap_has_it(std::uint8_t byte) const {
+  const std::size_t low = big_endian_ ? 10 : 9;
+  if (!started_ || head_bytes_ != low || byte != kLinktypeRaw) return byte;
+  if (number_at(0) != kInterfaceDescriptionBlock || (big_endian_ && head_[8] != 0)) return byte;
+  return kDltRaw;
 }
 
 void SnaplenEraser::plan() {

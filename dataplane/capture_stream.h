@@ -34,6 +34,7 @@ class SnaplenEraser {
  private:
   static constexpr std::size_t kHead = 12;  // the least a pcapng block has
 
+  std::uint8_t as_libpcap_has_it(std::uint8_t byte) const;
   void plan();
   void plan_pcap(std::uint32_t magic);
   void plan_block();

@@ -149,6 +149,15 @@ TEST_F(CaptureReaderTest, InterfacesOfDifferentSnaplensAreReadAlike) {
   EXPECT_EQ(reading.frames[1].bytes, "defg");
 }
 
+// As `replay` writes them for a capture without Ethernet. libpcap alone refuses the second.
+TEST_F(CaptureReaderTest, TwoInterfacesOfRawIpAreReadAlike) {
+  const Reading reading =
+      read(test::pcapng_section() + test::pcapng_interface(101) + test::pcapng_interface(101) +
+           test::pcapng_packet(0, 1, "abc", 3) + test::pcapng_packet(1, 2, "defg", 4));
+  ASSERT_EQ(reading.frames.size(), 2U) << reading.error;
+  EXPECT_EQ(reading.frames[1].bytes, "defg");
+}
+
 TEST_F(CaptureReaderTest, FractionsOverASecondAreAddedAsUnsigned) {
   for (const std::uint32_t magic : {test::kMicrosecondMagic, test::kNanosecondMagic}) {
     const test::PcapFormat format{.magic = magic};
