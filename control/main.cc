@@ -33,6 +33,8 @@ int run(const BenchOptions& options) { return run_bench(options); }
 
 int run(const ProbeOptions& options) { return run_probe(options); }
 
+int run(const AuditOptions& options) { return run_audit(options); }
+
 int run(const DescribeOptions& options) {
   print(stdout, options.json ? describe_json(options.function) : describe_text(options.function));
   return kDone;

@@ -236,6 +236,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   ProbeOptions probe;
   DescribeOptions describe;
   CheckOptions check;
+  AuditOptions audit;
   BenchOptions bench;
   const CLI::App* is_replay = add_replay(app, replay);
   const CLI::App* is_run = add_run(app, live);
@@ -247,6 +248,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   const CLI::App* is_ctl = add_ctl(app, ctl);
   CompareOptions compare;
   const CLI::App* is_compare = add_compare(app, compare);
+  const CLI::App* is_audit = add_audit(app, audit);
 
   if (arguments.empty()) return Message{kUsage, app.help()};
   // As people who know one option name of it write it.
@@ -280,6 +282,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (is_describe->parsed()) return describe;
   if (is_ctl->parsed()) return ctl;
   if (is_compare->parsed()) return compare;
+  if (is_audit->parsed()) return audit;
   if (is_bench->parsed()) return bench;
   return check;
 }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/audit/audit_options.h"
 #include "control/bench/bench_options.h"
 #include "control/compare/compare_command.h"
 #include "control/ctl/ctl.h"
@@ -38,7 +39,7 @@ struct Message {
 };
 
 using Command = std::variant<Message, ReplayOptions, LiveOptions, ProbeOptions, DescribeOptions,
-                             CheckOptions, CtlOptions, CompareOptions, BenchOptions>;
+                             CheckOptions, CtlOptions, CompareOptions, BenchOptions, AuditOptions>;
 
 // `arguments` without the program's name. Does not throw for anything a user can type.
 Command parse_command_line(const std::vector<std::string>& arguments);

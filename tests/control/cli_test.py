@@ -56,6 +56,19 @@ class ExitStatus(unittest.TestCase):
             config.write_text("mode: routed\nchain: []\n", encoding="utf-8")
             self.check(2, ["check", str(config)], "routed is not available yet (known: wire)")
 
+    def test_an_audit_needs_two_captures(self):
+        self.check(0, ["audit", "--help"], "Examples:")
+        self.check(2, ["audit"], "needs two captures")
+        self.check(2, ["audit", "a"], "needs two captures")
+        self.check(2, ["audit", "a", "b", "--inside", "c"], "not both")
+        self.check(2, ["audit", "--inside", "a"], "--outside is missing")
+        self.check(2, ["audit", "a", "b", "--window", "0"], "--window")
+        self.check(1, ["audit", "/nonexistent.pcap", "b"], "/nonexistent.pcap: No such file")
+        with tempfile.TemporaryDirectory() as directory:
+            capture = pathlib.Path(directory, "c.pcap")
+            capture.write_bytes(b"no capture at all, but long enough for a header")
+            self.check(1, ["audit", str(capture), str(capture)], "unknown file format")
+
     def test_a_good_configuration_is_done(self):
         with tempfile.TemporaryDirectory() as directory:
             config = pathlib.Path(directory, "c.yaml")

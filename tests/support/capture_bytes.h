@@ -3,14 +3,11 @@
 // Captures made byte by byte, so that a test can make each of them wrong in one place.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
+
+#include "tests/support/temp_folder.h"
 
 namespace glassbox::test {
 
@@ -104,35 +101,6 @@ inline std::string pcapng_packet(std::uint32_t interface, std::uint64_t stamp,
   body.u32(static_cast<std::uint32_t>(stamp)).u32(static_cast<std::uint32_t>(data.size()));
   body.u32(original).text(data).pad32();
   return pcapng_block(6, body.str());
-}
-
-// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "glassbox-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  std::string path(std::string_view name) const { return (path_ / name).string(); }
-  std::string write(std::string_view name, std::string_view content) const {
-    std::ofstream(path(name), std::ios::binary) << content;
-    return path(name);
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string content_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 }  // namespace glassbox::test

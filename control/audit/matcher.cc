@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/audit/matcher.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "control/audit/regroup.h"
+
+namespace glassbox::audit {
+namespace {
+
+constexpr unsigned kAll = kIdentity | kSource | kDestination | kSequence | kFixed | kContent;
+// Payload as long as this is taken for one that does not occur by chance.
+constexpr std::uint32_t kTelling = 8;
+
+std::vector<std::uint32_t> by_time(const std::vector<std::int64_t>& times) {
+  std::vector<std::uint32_t> order(times.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return times[a] < times[b]; });
+  return order;
+}
+
+std::vector<std::uint64_t> tuples_of(const Capture& capture) {
+  std::vector<std::uint64_t> tuples;
+  tuples.reserve(capture.frames.size());
+  for (const Frame& frame : capture.frames) tuples.push_back(hash_of(frame.shape.tuple));
+  return tuples;
+}
+
+}  // namespace
+
+Matcher::Matcher(const Capture& in, const Capture& out, std::vector<std::int64_t> in_time,
+                 std::vector<std::int64_t> out_time, const MatchOptions& options)
+    : in_(in),
+      out_(out),
+      in_time_(std::move(in_time)),
+      out_time_(std::move(out_time)),
+      options_(options),
+      sided_(in.has_sides && out.has_sides),
+      in_order_(by_time(in_time_)),
+      out_order_(by_time(out_time_)),
+      in_open_(in_order_),
+      out_open_(out_order_),
+      in_tuple_(tuples_of(in)),
+      out_tuple_(tuples_of(out)),
+      in_next_(in.frames.size(), kNone),
+      out_next_(out.frames.size(), kNone) {
+  result_.delay = options.delay;
+  std::size_t place = 0;
+  std::erase_if(in_open_, [&](std::uint32_t) { return place++ % options.every != 0; });
+  const auto prepare = [](std::size_t size, auto& certainty, auto&... numbers) {
+    certainty.assign(size, Certainty::kUnmatched);
+    (numbers.assign(size, kNone), ...);
+  };
+  prepare(in.frames.size(), result_.in, result_.partner_of_in, result_.regroup_of_in,
+          result_.doubt_of_in);
+  prepare(out.frames.size(), result_.out, result_.partner_of_out, result_.regroup_of_out,
+          result_.doubt_of_out);
+}
+
+Matching Matcher::run() {
+  unique_passes();
+  if (!options_.delay) learn_delay();
+  withdraw_impossible();
+  flow_passes();
+  // Before the passes that do not look at the payload: the first part of what was cut looks, but
+  // for its payload, like the whole.
+  Regrouper(*this).run();
+  loose_passes();
+  Regrouper(*this).run();
+  settle_doubts();
+  return std::move(result_);
+}
+
+Matching Matcher::run_unique() {
+  unique_passes();
+  return std::move(result_);
+}
+
+// Without the identification; the first of these serve boxes that write their own.
+constexpr std::array<unsigned, 4> kRenumbered = {kAll & ~kIdentity, kAll & ~(kIdentity | kSource),
+                                                 kAll & ~(kIdentity | kDestination),
+                                                 kAll & ~(kIdentity | kSource | kDestination)};
+// Within a flow that is known.
+constexpr std::array<unsigned, 6> kLooseOfOwnFlow = {
+    kSequence | kFixed | kContent, kIdentity | kSequence | kContent,
+    kSequence | kContent,          kIdentity | kFixed | kContent,
+    kIdentity | kContent,          kContent};
+
+// --- the order of things -----------------------------------------------------------------------
+
+// What occurs once on either side, from all of the frame to what a translator leaves alone.
+void Matcher::unique_passes() {
+  for (const unsigned parts : {kWholeFrame, kAll, kAll & ~kSource, kAll & ~kDestination,
+                               kAll & ~(kSource | kDestination)}) {
+    run_pass({.parts = parts, .only_unique = true});
+  }
+  for (const unsigned parts : kRenumbered) {
+    run_pass({.parts = parts, .only_unique = true, .needs_telling = true});
+  }
+}
+
+void Matcher::learn_delay() {
+  std::vector<std::int64_t> delays;
+  for (std::uint32_t i = 0; i < in_time_.size(); ++i) {
+    if (result_.in[i] != Certainty::kExact) continue;
+    delays.push_back(out_time_[result_.partner_of_in[i]] - in_time_[i]);
+  }
+  if (delays.empty()) return;
+  const auto at = [&](std::size_t place) {
+    std::nth_element(delays.begin(), delays.begin() + static_cast<std::ptrdiff_t>(place),
+                     delays.end());
+    return delays[place];
+  };
+  const std::size_t last = delays.size() - 1;
+  Delay delay;
+  delay.samples = delays.size();
+  delay.least = at(last / 1000);
+  delay.median = at(last / 2);
+  delay.most = at(last - last / 1000);
+  // A few that were held long are no measure for the others.
+  if (delays.size() < 1000) delay.most = std::min(delay.most, at(last - last / 20) * 4);
+  delay.most = std::max(delay.most, delay.median);
+  result_.delay = delay;
+}
+
+// What left clearly before it came did not come from there.
+void Matcher::withdraw_impossible() {
+  if (!result_.delay) return;
+  for (std::uint32_t i = 0; i < in_time_.size(); ++i) {
+    const std::uint32_t o = result_.partner_of_in[i];
+    if (o == kNone || out_time_[o] - in_time_[i] >= result_.delay->earliest()) continue;
+    result_.in[i] = result_.out[o] = Certainty::kUnmatched;
+    result_.partner_of_in[i] = result_.partner_of_out[o] = kNone;
+  }
+  const auto reopen = [](const auto& order, const auto& certainty, auto& open) {
+    open.clear();
+    for (const std::uint32_t p : order) {
+      if (certainty[p] == Certainty::kUnmatched) open.push_back(p);
+    }
+  };
+  if (options_.every == 1) reopen(in_order_, result_.in, in_open_);
+  reopen(out_order_, result_.out, out_open_);
+}
+
+// Equal packets of one flow, by order and delay; first those that are equal in most.
+void Matcher::flow_passes() {
+  run_pass({.parts = kWholeFrame});
+  run_pass({.parts = kAll});
+  constexpr unsigned kOfFlow = kAll & ~(kSource | kDestination);
+  map_flows();
+  run_pass({.parts = kOfFlow, .scope = Scope::kOwnFlow});
+  run_pass({.parts = kAll & ~kSource});
+  run_pass({.parts = kAll & ~kDestination});
+  run_pass({.parts = kOfFlow});
+  map_flows();
+  run_pass({.parts = kOfFlow, .scope = Scope::kOwnFlow});
+}
+
+// Boxes that also rewrite identifications, sequence numbers, options or payload; then what a box
+// sends back by the side it came from.
+void Matcher::loose_passes() {
+  constexpr unsigned kOfFlow = kSequence | kFixed | kContent;
+  for (const unsigned parts : kRenumbered) run_pass({.parts = parts, .needs_telling = true});
+  map_flows();
+  run_pass({.parts = kOfFlow, .scope = Scope::kOwnFlow});
+  for (const unsigned lost : {kSource, kDestination, kSource | kDestination}) {
+    for (const unsigned also : {kFixed, kIdentity | kFixed, kSequence}) {
+      run_pass({.parts = kAll & ~(lost | also), .needs_telling = true});
+    }
+  }
+  map_flows();
+  for (const unsigned parts : kLooseOfOwnFlow) run_pass(loose(parts));
+  run_pass({.parts = kIdentity | kSequence, .scope = Scope::kOwnFlow});
+  if (!sided_) return;
+  for (const unsigned parts :
+       {kAll & ~kSource, kAll & ~kDestination, kAll & ~(kSource | kDestination)}) {
+    run_pass({.parts = parts, .way = Way::kBack});
+  }
+}
+
+// What has no sequence number has to have a payload to go by.
+Matcher::Pass Matcher::loose(unsigned parts) {
+  return {.parts = parts,
+          .scope = Scope::kOwnFlow,
+          .needs_telling = (parts & (kSequence | kFixed)) == 0};
+}
+
+// --- one pass ----------------------------------------------------------------------------------
+
+std::uint64_t Matcher::key_in(const Pass& pass, std::uint32_t i) const {
+  const Frame& frame = in_.frames[i];
+  std::uint64_t key = key_of(frame.shape, pass.parts);
+  if (pass.scope == Scope::kOwnFlow) key = mix(key, mapped_[i]);
+  if (!sided_) return key;
+  const unsigned side = static_cast<unsigned>(frame.where) & 1u;
+  return mix(key, pass.way == Way::kThrough ? side ^ 1u : side);
+}
+
+std::uint64_t Matcher::key_out(const Pass& pass, std::uint32_t o) const {
+  const Frame& frame = out_.frames[o];
+  std::uint64_t key = key_of(frame.shape, pass.parts);
+  if (pass.scope == Scope::kOwnFlow) key = mix(key, out_tuple_[o]);
+  return sided_ ? mix(key, static_cast<unsigned>(frame.where) & 1u) : key;
+}
+
+// Whether so little of this packet is telling that the pass says nothing about it.
+bool Matcher::may_pass(const Pass& pass, const Shape& shape) const {
+  if (pass.needs_telling && shape.payload_length < kTelling &&
+      (shape.kind != Kind::kTcp || (pass.parts & kSequence) == 0)) {
+    return false;
+  }
+  if (pass.parts == kWholeFrame) return true;
+  // Without addresses and ports, what is not understood is compared as a whole or not at all.
+  return shape.is_ip() || (pass.parts & kContent) != 0;
+}
+
+bool Matcher::same_flow(const Pass& pass) const {
+  constexpr unsigned kBoth = kSource | kDestination;
+  return pass.scope == Scope::kOwnFlow || pass.parts == kWholeFrame ||
+         (pass.parts & kBoth) == kBoth;
+}
+
+void Matcher::run_pass(const Pass& pass) {
+  if (in_open_.empty() || out_open_.empty()) return;
+  std::size_t capacity = 16;
+  while (capacity < in_open_.size() * 2) capacity *= 2;
+  slots_.assign(capacity, 0);
+  slot_group_.assign(capacity, kNone);
+  groups_.clear();
+  const std::size_t mask = capacity - 1;
+  const auto place = [&](std::uint64_t key) {
+    std::size_t at = key & mask;
+    while (slot_group_[at] != kNone && slots_[at] != key) at = (at + 1) & mask;
+    return at;
+  };
+  for (const std::uint32_t i : in_open_) {
+    if (!may_pass(pass, in_.frames[i].shape)) continue;
+    const std::uint64_t key = key_in(pass, i);
+    const std::size_t at = place(key);
+    if (slot_group_[at] == kNone) {
+      slots_[at] = key;
+      slot_group_[at] = static_cast<std::uint32_t>(groups_.size());
+      groups_.emplace_back();
+    }
+    Group& group = groups_[slot_group_[at]];
+    in_next_[i] = group.first_in;
+    group.first_in = i;
+    ++group.ins;
+  }
+  bool any = false;
+  for (const std::uint32_t o : out_open_) {
+    if (!may_pass(pass, out_.frames[o].shape)) continue;
+    const std::size_t at = place(key_out(pass, o));
+    if (slot_group_[at] == kNone) continue;
+    Group& group = groups_[slot_group_[at]];
+    out_next_[o] = group.first_out;
+    group.first_out = o;
+    ++group.outs;
+    any = true;
+  }
+  if (!any) return;
+  note_known(pass);
+  for (const Group& group : groups_) {
+    if (group.outs != 0) resolve(pass, group);
+  }
+  compact();
+}
+
+// Whether packets that found their partner earlier look the same: then uniqueness among the rest is
+// no proof.
+void Matcher::note_known(const Pass& pass) {
+  const std::size_t mask = slots_.size() - 1;
+  const auto note = [&](std::uint64_t key) {
+    std::size_t at = key & mask;
+    while (slot_group_[at] != kNone && slots_[at] != key) at = (at + 1) & mask;
+    if (slot_group_[at] != kNone) groups_[slot_group_[at]].known_elsewhere = true;
+  };
+  for (std::uint32_t i = 0; i < in_.frames.size(); ++i) {
+    if (result_.in[i] != Certainty::kUnmatched) note(key_in(pass, i));
+  }
+  for (std::uint32_t o = 0; o < out_.frames.size(); ++o) {
+    if (result_.out[o] != Certainty::kUnmatched) note(key_out(pass, o));
+  }
+}
+
+void Matcher::resolve(const Pass& pass, const Group& group) {
+  const bool unique = group.ins == 1 && group.outs == 1 && !group.known_elsewhere;
+  if (pass.only_unique && !unique) return;
+  if (unique) {
+    const std::uint32_t i = group.first_in;
+    const std::uint32_t o = group.first_out;
+    if (!possible(i, o)) return;
+    // Within a flow only: the flow was matched, not these bytes.
+    return pair(i, o, pass.scope == Scope::kAnyFlow ? Certainty::kExact : Certainty::kInferred);
+  }
+  ins_.clear();
+  outs_.clear();
+  for (std::uint32_t i = group.first_in; i != kNone; i = in_next_[i]) ins_.push_back(i);
+  for (std::uint32_t o = group.first_out; o != kNone; o = out_next_[o]) outs_.push_back(o);
+  std::reverse(ins_.begin(), ins_.end());
+  std::reverse(outs_.begin(), outs_.end());
+  constexpr unsigned kTold = kIdentity | kSequence | kFixed | kContent;
+  order_tells_ = pass.parts == kWholeFrame || (pass.parts & kTold) == kTold;
+  resolve_by_time(same_flow(pass) || of_one_flow(), Certainty::kInferred);
+}
+
+// Whether the group at hand is of one flow that entered and one that left, which go together for
+// all that is known.
+bool Matcher::of_one_flow() const {
+  const auto others = [](const auto& group, const auto& tuples) {
+    return std::any_of(group.begin(), group.end(),
+                       [&](std::uint32_t each) { return tuples[each] != tuples[group[0]]; });
+  };
+  return !others(ins_, in_tuple_) && !others(outs_, out_tuple_) && fits_flow(ins_[0], outs_[0]);
+}
+
+// Cuts a group into what can belong together by its delay, and pairs what then is unique, or as
+// many as there are, in order.
+void Matcher::resolve_by_time(bool same_flow, Certainty best) {
+  if (!result_.delay) {
+    if (ins_.size() == outs_.size() && same_flow) {
+      resolve_component(0, ins_.size(), 0, outs_.size(), true, best);
+    }
+    return;
+  }
+  const std::int64_t earliest = result_.delay->earliest();
+  const std::int64_t latest = result_.delay->latest();
+  std::size_t i = 0;
+  std::size_t o = 0;
+  while (i < ins_.size() && o < outs_.size()) {
+    const std::size_t in_from = i;
+    std::int64_t until = in_time_[ins_[i]] + latest;
+    ++i;
+    while (o < outs_.size() && out_time_[outs_[o]] < in_time_[ins_[in_from]] + earliest) ++o;
+    const std::size_t out_begin = o;
+    for (;;) {
+      bool grew = false;
+      while (o < outs_.size() && out_time_[outs_[o]] <= until) ++o, grew = true;
+      // The next one that came belongs here if what left so far may have been it.
+      while (i < ins_.size() && o > out_begin &&
+             in_time_[ins_[i]] + earliest <= out_time_[outs_[o - 1]]) {
+        until = in_time_[ins_[i]] + latest;
+        ++i, grew = true;
+      }
+      if (!grew) break;
+    }
+    resolve_component(in_from, i, out_begin, o, same_flow, best);
+  }
+}
+
+void Matcher::resolve_component(std::size_t in_from, std::size_t in_to, std::size_t out_from,
+                                std::size_t out_to, bool same_flow, Certainty best) {
+  const std::size_t count = in_to - in_from;
+  if (count == 0 || count != out_to - out_from) return;
+  if (count > 1 && !same_flow) return;
+  // Packets that differ in what this pass ignores may have changed places.
+  const std::uint64_t first = in_.frames[ins_[in_from]].shape.whole;
+  for (std::size_t k = 1; k < count && !order_tells_; ++k) {
+    if (in_.frames[ins_[in_from + k]].shape.whole != first) return;
+  }
+  for (std::size_t k = 0; k < count; ++k) {
+    if (!possible(ins_[in_from + k], outs_[out_from + k])) return;
+    if (!same_flow && !fits_flow(ins_[in_from + k], outs_[out_from + k])) return;
+  }
+  for (std::size_t k = 0; k < count; ++k) pair(ins_[in_from + k], outs_[out_from + k], best);
+}
+
+bool Matcher::possible(std::uint32_t i, std::uint32_t o) const {
+  const std::int64_t delay = out_time_[o] - in_time_[i];
+  const std::int64_t earliest = result_.delay ? result_.delay->earliest() : -options_.slack;
+  return delay >= earliest && delay <= options_.window;
+}
+
+// A packet whose flow is known to become another flow does not become a third one.
+bool Matcher::fits_flow(std::uint32_t i, std::uint32_t o) const {
+  return mapped_.empty() || !is_mapped_[i] || mapped_[i] == out_tuple_[o];
+}
+
+void Matcher::pair(std::uint32_t i, std::uint32_t o, Certainty certainty) {
+  result_.in[i] = result_.out[o] = certainty;
+  result_.partner_of_in[i] = o;
+  result_.partner_of_out[o] = i;
+}
+
+void Matcher::compact() {
+  std::erase_if(in_open_, [&](auto i) { return result_.in[i] != Certainty::kUnmatched; });
+  std::erase_if(out_open_, [&](auto o) { return result_.out[o] != Certainty::kUnmatched; });
+}
+
+// --- what is learned ---------------------------------------------------------------------------
+
+// What the tuple of each packet becomes: as for the last matched packet of its flow before it, else
+// as for the first one after it. A translation says, turned round, what answers become.
+void Matcher::map_flows() {
+  mapped_ = in_tuple_;
+  is_mapped_.assign(in_tuple_.size(), false);
+  std::unordered_map<std::uint64_t, std::uint64_t> known;
+  const auto visit = [&](std::uint32_t i) {
+    const std::uint32_t o = result_.partner_of_in[i];
+    if (o != kNone) {
+      known[in_tuple_[i]] = out_tuple_[o];
+      known[hash_of(out_.frames[o].shape.tuple.reversed())] =
+          hash_of(in_.frames[i].shape.tuple.reversed());
+      mapped_[i] = out_tuple_[o];
+      is_mapped_[i] = true;
+      return;
+    }
+    if (is_mapped_[i]) return;
+    const auto found = known.find(in_tuple_[i]);
+    if (found == known.end()) return;
+    mapped_[i] = found->second;
+    is_mapped_[i] = true;
+  };
+  for (const std::uint32_t i : in_order_) visit(i);
+  known.clear();
+  for (auto i = in_order_.rbegin(); i != in_order_.rend(); ++i) visit(*i);
+}
+
+// --- what stays open ---------------------------------------------------------------------------
+
+// What still has a candidate is in doubt; the rest is unmatched.
+void Matcher::settle_doubts() {
+  map_flows();
+  constexpr unsigned kOfFlow = kAll & ~(kSource | kDestination);
+  std::vector<Pass> passes = {{.parts = kWholeFrame},
+                              {.parts = kAll},
+                              {.parts = kOfFlow, .scope = Scope::kOwnFlow},
+                              {.parts = kAll & ~kSource},
+                              {.parts = kAll & ~kDestination},
+                              {.parts = kOfFlow}};
+  for (const unsigned parts : kRenumbered) {
+    passes.push_back({.parts = parts, .needs_telling = true});
+  }
+  for (const unsigned parts : kLooseOfOwnFlow) passes.push_back(loose(parts));
+  for (const Pass& pass : passes) {
+    if (in_open_.empty() || out_open_.empty()) return;
+    std::unordered_map<std::uint64_t, Doubt> doubts;
+    for (const std::uint32_t i : in_open_) {
+      if (may_pass(pass, in_.frames[i].shape)) doubts[key_in(pass, i)].in.push_back(i);
+    }
+    for (const std::uint32_t o : out_open_) {
+      if (!may_pass(pass, out_.frames[o].shape)) continue;
+      const auto found = doubts.find(key_out(pass, o));
+      if (found != doubts.end()) found->second.out.push_back(o);
+    }
+    std::vector<Doubt> real;
+    for (auto& [key, doubt] : doubts) {
+      if (!doubt.out.empty()) real.push_back(std::move(doubt));
+    }
+    std::sort(real.begin(), real.end(),
+              [](const Doubt& a, const Doubt& b) { return a.in[0] < b.in[0]; });
+    for (Doubt& doubt : real) {
+      // By time alone some are out of the question.
+      const auto hopeless_in = [&](std::uint32_t i) {
+        return std::none_of(doubt.out.begin(), doubt.out.end(),
+                            [&](std::uint32_t o) { return possible(i, o); });
+      };
+      if (doubt.in.size() * doubt.out.size() <= 4096) std::erase_if(doubt.in, hopeless_in);
+      if (doubt.in.empty()) continue;
+      const auto number = static_cast<std::uint32_t>(result_.doubts.size());
+      for (const std::uint32_t i : doubt.in) {
+        result_.in[i] = Certainty::kAmbiguous;
+        result_.doubt_of_in[i] = number;
+      }
+      for (const std::uint32_t o : doubt.out) {
+        result_.out[o] = Certainty::kAmbiguous;
+        result_.doubt_of_out[o] = number;
+      }
+      result_.doubts.push_back(std::move(doubt));
+    }
+    compact();
+  }
+}
+
+}  // namespace glassbox::audit
