@@ -107,7 +107,7 @@ std::string words() {
 }  // namespace
 
 std::string to_html(const std::string& json_text) {
-  const Json json = Json::parse(json_text);
+  const Json json = Json::parse(json_text);  // strict: what is no UTF-8 does not get here
   const PageContext page{json, sentences(json)};
   const std::string body = chain_section(page) + state_time_section(page) +
                            staircase_section(page) + forgetting_section(page) +
@@ -116,7 +116,7 @@ std::string to_html(const std::string& json_text) {
   const std::string title =
       fmt::format("glassbox {}: {}", text_at(json, "command"), title_of(json));
   return page_of(title, head(json) + headlines_section(page) + page_contents(body) + body,
-                 json_text, kReportJs);
+                 json.dump(), kReportJs);
 }
 
 std::string to_html(const Report& report) { return to_html(to_json_text(report)); }
