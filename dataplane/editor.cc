@@ -86,7 +86,8 @@ AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, 
     fields.insert(source ? source_port_field(before.protocol)
                          : destination_port_field(before.protocol));
   }
-  rewrite.effect = ledger.intern(function, fields);
+  rewrite.effect = (rewrite.flags & kChangesPort) != 0 ? ledger.intern(function, fields)
+                                                       : rewrite.address_effect;
   return rewrite;
 }
 

@@ -145,7 +145,10 @@ class FieldSet {
     return (words_[static_cast<std::size_t>(field) / 64] & bit(field)) != 0;
   }
   constexpr bool empty() const { return (words_[0] | words_[1]) == 0; }
-  constexpr bool operator==(const FieldSet&) const = default;
+  // Two words, not a call of memcmp(): the slow path of every new flow asks.
+  constexpr bool operator==(const FieldSet& other) const {
+    return ((words_[0] ^ other.words_[0]) | (words_[1] ^ other.words_[1])) == 0;
+  }
   constexpr FieldSet operator|(FieldSet other) const {
     other.words_[0] |= words_[0];
     other.words_[1] |= words_[1];

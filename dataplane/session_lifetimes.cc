@@ -11,11 +11,6 @@ namespace {
 // A session in which no function keeps anything (all passed the flow) only remembers that.
 constexpr Nanos kBareLifetime = std::chrono::seconds(60);
 
-std::uint32_t to_ms(Nanos span) {
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
-  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
-}
-
 }  // namespace
 
 // --- slots and their lifetimes ---------------------------------------------------------------
@@ -39,6 +34,40 @@ void SessionTable::keep_young(SessionId session, Instant now) {
     slot.born_ms = slot.born_ms > shift ? slot.born_ms - static_cast<std::uint32_t>(shift) : 0;
   }
   record.created += std::chrono::milliseconds(shift);
+}
+
+// Nothing has been heard but the packet that opens the session now: every deadline is one lifetime
+// away, and no direction has to be asked when it was seen last.
+void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
+                                   const std::array<std::uint32_t, kMaxFunctions>& lifetimes_ms,
+                                   Instant now) {
+  SessionShared& record = shared(session);
+  record.occupied = functions;
+  record.state |= kLive;
+  const SideMask from[2] = {mask_of(ingress(session, 0)), mask_of(ingress(session, 1))};
+  const auto bare = static_cast<std::uint32_t>(kBareLifetime / std::chrono::milliseconds(1));
+  std::uint32_t first = functions == 0 ? bare : UINT32_MAX;
+  std::uint32_t least[2] = {first, first};
+  for (std::uint32_t rest = functions; rest != 0; rest &= rest - 1) {
+    const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+    const std::uint32_t lifetime = lifetimes_ms[function];
+    const SideMask refreshed_by = layout_.slot(function).spec.refreshed_by;
+    life(session, function) = {lifetime, 0};
+    first = std::min(first, lifetime);
+    for (const std::uint8_t direction : {0, 1}) {
+      least[direction] =
+          (refreshed_by & from[direction]) != 0 ? std::min(least[direction], lifetime) : 0;
+    }
+    slot_census_[function].created(now);
+  }
+  const Instant until = now + std::chrono::milliseconds(first);
+  for (const std::uint8_t direction : {0, 1}) {
+    side(session, direction).fresh_until = until;
+    side(session, direction).lifetime_ms = least[direction];
+  }
+  side(session, 0).last_seen = now;
+  census_.created(now);
+  wheel_.schedule(wheel_index(session), until);
 }
 
 void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now) {

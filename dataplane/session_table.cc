@@ -7,9 +7,6 @@ namespace glassbox {
 namespace {
 
 constexpr std::uint32_t kLine = 64;
-constexpr std::uint8_t kLive = 1;     // committed
-constexpr std::uint8_t kClosing = 2;  // its endpoints have ended it
-constexpr std::uint8_t kTaken = 4;    // opened, perhaps not committed yet
 
 constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t to) {
   return (value + to - 1) / to * to;
@@ -136,13 +133,6 @@ Tuple SessionTable::arriving(SessionId session, std::uint8_t direction) const {
                                   : h.key<FlowKey4>(record)->tuple();
 }
 
-Side SessionTable::ingress(SessionId session, std::uint8_t direction) const {
-  const Half& h = half(session);
-  const FlowSide* record = &side(session, direction);
-  return static_cast<Side>((session & kSixBit) != 0 ? h.key<FlowKey6>(record)->side
-                                                    : h.key<FlowKey4>(record)->side);
-}
-
 SessionId SessionTable::session_of_wheel(std::uint32_t index) const {
   return index < capacity_ ? index : (index - capacity_) | kSixBit;
 }
@@ -242,8 +232,6 @@ void SessionTable::close(SessionId session, Ending why, Instant when) {
   census_.ended(why, when);
   free_record(session);
 }
-
-bool SessionTable::live(SessionId session) const { return (shared(session).state & kLive) != 0; }
 
 void SessionTable::waive(SessionId session, FunctionId function) {
   for (const std::uint8_t direction : {0, 1}) {

@@ -18,6 +18,7 @@
 // the next packet takes the slow path for that function only.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -167,6 +168,10 @@ class SessionTable {
   void abandon(SessionId session);
   // Counts and schedules a session whose keys and slots are complete.
   void commit(SessionId session, Instant now);
+  // The same for a session that was opened now, with the slots of `functions` still to be taken, in
+  // one pass: what occupy() and commit() would do. lifetime_of(f) is that of function f's.
+  template <typename LifetimeOf>
+  void establish(SessionId session, std::uint16_t functions, LifetimeOf lifetime_of, Instant now);
 
   void occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now);
   void vacate(SessionId session, FunctionId function, Ending why, Instant when);
@@ -220,9 +225,12 @@ class SessionTable {
     Instant created;
     std::uint16_t occupied;
     std::uint8_t attached;
-    std::uint8_t state;  // RecordState, and kClosing
+    std::uint8_t state;  // kLive, kClosing, kTaken
     std::uint32_t next_free;
   };
+  static constexpr std::uint8_t kLive = 1;     // committed
+  static constexpr std::uint8_t kClosing = 2;  // its endpoints have ended it
+  static constexpr std::uint8_t kTaken = 4;    // opened, perhaps not committed yet
   struct SlotLife {
     std::uint32_t lifetime_ms;
     std::uint32_t born_ms;  // after the session
@@ -270,6 +278,13 @@ class SessionTable {
   Instant first_deadline(SessionId session, const Arrivals& seen) const;
   // Ends slots whose deadline is at or before now. Returns the next deadline, kNever: all is over.
   Instant expire_slots(SessionId session, Instant now);
+  void establish_slots(SessionId session, std::uint16_t functions,
+                       const std::array<std::uint32_t, kMaxFunctions>& lifetimes_ms, Instant now);
+  // Of a lifetime, rounded up.
+  static std::uint32_t to_ms(Nanos span) {
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
+  }
   // Returns the first deadline of its slots.
   Instant recompute(SessionId session);
   void prefetch_record(const Half& half, std::uint32_t number) const;
@@ -312,8 +327,30 @@ inline bool SessionTable::attached(SessionId session, std::uint8_t direction) co
   return (shared(session).attached & (1u << direction)) != 0;
 }
 
+inline Side SessionTable::ingress(SessionId session, std::uint8_t direction) const {
+  const Half& h = half(session);
+  const FlowSide* record = &side(session, direction);
+  return static_cast<Side>((session & kSixBit) != 0 ? h.key<FlowKey6>(record)->side
+                                                    : h.key<FlowKey4>(record)->side);
+}
+
+inline bool SessionTable::live(SessionId session) const {
+  return (shared(session).state & kLive) != 0;
+}
+
 inline bool SessionTable::occupied(SessionId session, FunctionId function) const {
   return (shared(session).occupied & (1u << function)) != 0;
+}
+
+template <typename LifetimeOf>
+void SessionTable::establish(SessionId session, std::uint16_t functions, LifetimeOf lifetime_of,
+                             Instant now) {
+  std::array<std::uint32_t, kMaxFunctions> lifetimes;
+  for (std::uint32_t rest = functions; rest != 0; rest &= rest - 1) {
+    const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
+    lifetimes[function] = to_ms(lifetime_of(function));
+  }
+  establish_slots(session, functions, lifetimes, now);
 }
 
 inline std::uint32_t SessionTable::wheel_index(SessionId session) const {

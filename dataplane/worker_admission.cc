@@ -35,11 +35,10 @@ bool Worker::open_session(Packet& packet, SessionId replaced) {
     rte_pktmbuf_free(packet.mbuf);
     return false;
   }
-  occupy_accepted(opening);
-  FlowSide& flow = sessions_->side(*session, 0);
-  flow.last_seen = packet.time;
-  sessions_->commit(*session, packet.time);
-  join(packet, &flow);
+  const auto slots = static_cast<std::uint16_t>(accepted_ & sessions_->layout().users());
+  sessions_->establish(
+      *session, slots, [&](FunctionId f) { return admissions_[f].lifetime; }, packet.time);
+  join(packet, &sessions_->side(*session, 0));
   return true;
 }
 

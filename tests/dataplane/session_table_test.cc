@@ -243,6 +243,49 @@ TEST_F(SessionTableTest, ClosingSessionCountsAsClosedWhenItsTimeIsOver) {
   EXPECT_EQ(ended_.size(), 2u);
 }
 
+// The short way for a session that opens now, against slot after slot.
+TEST_F(SessionTableTest, EstablishDoesWhatOccupyAndCommitDo) {
+  const auto lifetime_of = [](FunctionId f) { return seconds(f + 1); };
+  for (const bool six : {false, true}) {
+    for (std::uint16_t slots = 0; slots < 1u << kModelFunctions; ++slots) {
+      SessionTable short_way(session_layout(), 8, 1, *this);
+      SessionTable long_way(session_layout(), 8, 1, *this);
+      SessionId session = kNoSession;
+      for (SessionTable* table : {&short_way, &long_way}) {
+        table->settle(now_);
+        session = *table->open(six, now_);
+        ASSERT_TRUE(
+            table->attach(session, 0, test_tuple(1, 0, six), Side::kInside, Side::kOutside));
+        ASSERT_TRUE(
+            table->attach(session, 1, test_tuple(1, 1, six), Side::kOutside, Side::kInside));
+      }
+      short_way.establish(session, slots, lifetime_of, now_);
+      for (FunctionId f = 0; f < kModelFunctions; ++f) {
+        if ((slots >> f & 1) != 0) long_way.occupy(session, f, lifetime_of(f), now_);
+      }
+      long_way.commit(session, now_);
+      for (const std::uint8_t d : {0, 1}) {
+        EXPECT_EQ(short_way.side(session, d).fresh_until, long_way.side(session, d).fresh_until);
+        EXPECT_EQ(short_way.side(session, d).lifetime_ms, long_way.side(session, d).lifetime_ms);
+      }
+      for (FunctionId f = 0; f < kModelFunctions; ++f) {
+        EXPECT_EQ(short_way.occupied(session, f), long_way.occupied(session, f));
+        EXPECT_EQ(short_way.slot_census(f).entries(), long_way.slot_census(f).entries());
+        if ((slots >> f & 1) != 0) {
+          EXPECT_EQ(short_way.deadline(session, f), long_way.deadline(session, f));
+        }
+      }
+      EXPECT_TRUE(short_way.live(session));
+      EXPECT_EQ(short_way.census().entries(), 1u);
+      EXPECT_EQ(short_way.next_due(), long_way.next_due());
+      const Instant end = now_ + seconds(120);
+      for (SessionTable* table : {&short_way, &long_way}) table->settle(end);
+      EXPECT_EQ(short_way.census().entries(), 0u);
+      EXPECT_DOUBLE_EQ(short_way.census().byte_seconds(), long_way.census().byte_seconds());
+    }
+  }
+}
+
 TEST_F(SessionTableTest, AdvanceDoesBoundedWork) {
   for (std::uint32_t i = 0; i < 8; ++i) open(i, {0});
   EXPECT_EQ(table_.advance(now_ + seconds(60), 3), 3u);
