@@ -27,17 +27,27 @@ inline bool Worker::join_established(Packet& packet, FlowSide* flow, std::uint32
   return true;
 }
 
+// The same for the i-th packet of the batch, whose key may live in its second bucket.
+inline bool Worker::join_found(std::uint16_t i, std::uint32_t key_offset) {
+  Packet& packet = packets_[i];
+  if (join_established(packet, candidates_[i], key_offset)) [[likely]]
+    return true;
+  if (candidates_[i] != nullptr || !packet.has_all(kIpv4 | kKeyed)) return false;
+  candidates_[i] = sessions_->find(packet.key4, hashes_[i]);
+  return join_established(packet, candidates_[i], key_offset);
+}
+
 void Worker::look_up(std::uint16_t count, Side side) {
   const std::uint32_t key_offset = sessions_->lookup4().key_offset;
   std::uint16_t i = 0;
-  while (i < count && join_established(packets_[i], candidates_[i], key_offset)) ++i;
+  while (i < count && join_found(i, key_offset)) ++i;
   batch_.assign(packets_.data(), i);
   std::uint32_t refreshed = i;
   table_changed_ = false;
   if (i < count && candidates_[i] == nullptr) foresee(i, count, side);
   for (; i < count; ++i) {
     Packet& packet = packets_[i];
-    if (!table_changed_ && join_established(packet, candidates_[i], key_offset)) {
+    if (!table_changed_ && join_found(i, key_offset)) {
       ++refreshed;
     } else {
       // What earlier packets of the batch do to the session must be seen by a SYN that reopens it.
