@@ -12,9 +12,9 @@
 namespace glassbox {
 namespace {
 
-// Entries that the wheel may ask in one turn: enough to keep up with any rate of new sessions that
-// a batch of 64 packets can bring, and small against the batch itself.
-constexpr std::uint32_t kExpiryBudget = 128;
+// Entries that the wheel may ask in one turn beyond those that the turn before has opened: few, so
+// that no turn takes much longer than another when a million sessions run out at once.
+constexpr std::uint32_t kExpiryBudget = 32;
 constexpr std::size_t kEntrantReserve = 4096;
 
 SessionLayout layout_of(const Chain& chain) {
@@ -102,7 +102,7 @@ void Worker::observe(Observer* observer) {
 
 std::uint32_t Worker::run_once(Instant now) {
   if (now > now_) now_ = now;
-  sessions_->advance(now_, kExpiryBudget);
+  sessions_->advance(now_, expiry_budget());
   expire_fragments();
   for (std::size_t i = 0; i < chain_.size(); ++i) {
     Context context(*this, static_cast<FunctionId>(i), now_);
@@ -113,6 +113,13 @@ std::uint32_t Worker::run_once(Instant now) {
   receive(Side::kOutside, now_);
   end_turn(now_);
   return static_cast<std::uint32_t>(next_id_ - before);
+}
+
+// Keeps up with any rate of new sessions.
+std::uint32_t Worker::expiry_budget() {
+  const std::uint64_t opened = sessions_->census().created_total();
+  const std::uint64_t fresh = opened - std::exchange(opened_before_, opened);
+  return kExpiryBudget + static_cast<std::uint32_t>(std::min<std::uint64_t>(fresh, 2 * kMaxBatch));
 }
 
 void Worker::expire_fragments() {

@@ -116,6 +116,8 @@ class Worker final : public SlotOwner {
   // Fetches what the first packets of flows among [first, count) will need to be admitted.
   void foresee(std::uint16_t first, std::uint16_t count, Side side);
   static bool join_established(Packet& packet, FlowSide* flow, std::uint32_t key_offset);
+  bool join_found(std::uint16_t i, std::uint32_t key_offset);
+  std::uint32_t expiry_budget();
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
   FlowSide* find_live(Packet& packet);
@@ -200,6 +202,7 @@ class Worker final : public SlotOwner {
   std::uint16_t accepted_ = 0;
   std::uint16_t passed_ = 0;
   std::vector<SessionId> ended_;
+  std::uint64_t opened_before_ = 0;  // sessions, until the turn before
   std::uint64_t next_id_ = 1;
   std::uint64_t next_born_ = Packet::kBornHere + 1;
   std::uint64_t checksums_completed_ = 0;

@@ -113,6 +113,7 @@ class Nat44 final : public NetworkFunction {
   std::uint64_t max_mappings_;
   std::uint64_t seed_;
   Mappings mappings_;
+  std::uint64_t made_before_ = 0;  // mappings, until the turn before
 };
 
 // Marks in the direction slot's rewrite (AddressRewrite::kForItsOwner).

@@ -252,10 +252,14 @@ void Nat44::forget_sessions(bool with_keys, Context& context) {
   });
 }
 
+// Keeps up with any rate of new mappings, and a few more.
 void Nat44::tick(Context& context) {
-  // As many mappings can end in a turn as the worker lets sessions end.
-  constexpr std::uint32_t kBudget = 128;
-  mappings_.advance(context.now(), kBudget);
+  constexpr std::uint32_t kBudget = 32;
+  constexpr std::uint64_t kMostMade = 2 * kMaxBatch;  // in a turn, but for what a wipe restarts
+  const std::uint64_t made = mappings_.mapping_census().created_total();
+  const std::uint64_t fresh = made - std::exchange(made_before_, made);
+  mappings_.advance(context.now(),
+                    kBudget + static_cast<std::uint32_t>(std::min(fresh, kMostMade)));
 }
 
 void Nat44::settle(Context& context) { mappings_.settle(context.now()); }
