@@ -3,6 +3,8 @@
 // The headline: whole turns of a worker between two ports in memory, in TSC cycles a packet.
 // Established 64-byte UDP flows drawn at random, both directions, 8,192 mbufs, parsing, timers and
 // books on, every packet that comes out checked; nothing is subtracted.
+#include <cstdlib>
+
 #include "perf/support/flow_loop.h"
 
 namespace glassbox::perf {
@@ -24,6 +26,18 @@ BENCHMARK(FirewallNat44NewFlows)
     ->Args({1 << 18, 1 << 20})
     ->Iterations(1)
     ->Apply(measured);
+
+// Of these, so many run out at once while the others go on.
+void FirewallNat44Expiry(benchmark::State& state) { expire_flows(state, kBoth, true); }
+BENCHMARK(FirewallNat44Expiry)->Args({1 << 20, 1 << 16})->Iterations(1)->Apply(measured);
+
+// Some 4 GB; in the table of scripts/bench only when it is asked for by its name.
+void TenMillion(benchmark::State& state) {
+  run_flows(state, "[firewall, nat44: { pool: 198.51.100.0/22, max_mappings: 12582912 }]", true);
+}
+BENCHMARK(TenMillion)->Apply([](benchmark::internal::Benchmark* benchmark) {
+  if (std::getenv("GLASSBOX_PERF_FULL") != nullptr) measured(benchmark->Arg(10'000'000));
+});
 
 }  // namespace
 }  // namespace glassbox::perf

@@ -26,8 +26,8 @@ namespace {
 using test::Bytes;
 
 constexpr std::uint32_t kSegmentBytes = 1448;
-constexpr std::uint32_t kFlows = 64;
-constexpr std::uint32_t kSegments = 1024;  // with their mbufs more than a second-level cache
+constexpr std::uint32_t kFlows = 1000;
+constexpr std::uint32_t kSegments = 2 * kFlows;  // with their mbufs more than a second-level cache
 constexpr std::uint32_t kBatch = 32;
 
 std::string word(std::mt19937& random, std::uint32_t letters) {
@@ -67,7 +67,9 @@ class SegmentPort final : public Port {
     std::mt19937 random(1);
     for (std::uint32_t i = 0; i < kSegments; ++i) {
       payloads_.push_back(payload(random));
-      const std::string client = "10.0.0." + std::to_string(i % kFlows) + ":1000";
+      const std::uint32_t flow = i % kFlows;
+      const std::string client =
+          "10.0." + std::to_string(flow / 250) + "." + std::to_string(flow % 250 + 1) + ":1000";
       const Bytes frame =
           test::frame().tcp(client, "198.51.100.1:80").flags("A").payload(payloads_.back());
       rte_mbuf* mbuf = rte_pktmbuf_alloc(pool);

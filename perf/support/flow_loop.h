@@ -59,8 +59,12 @@ class FlowLoop {
   void run(std::uint32_t flows);
   // A turn of the worker. Returns the number of packets received.
   std::uint32_t turn();
+  // Time passes, and nothing comes meanwhile.
+  void wait(Nanos time) { now_ += time; }
   // Time passes and every session with it. No packets.
   void let_expire();
+  // That many of the opened conversations have run out, as they should.
+  void expect_expired(std::uint64_t count) { opened_ -= count; }
   // Empty: every packet came out, right; the books balance and agree. Else what is wrong.
   std::string fault();
 
@@ -95,6 +99,9 @@ void run_flows(benchmark::State& state, const std::string& chain, bool translate
 void let_go_of_flows();
 // The same for new ones: state.range(0) of them are opened, with state.range(1) alive before.
 void open_flows(benchmark::State& state, const std::string& chain, bool translates = false);
+// state.range(0) sessions run out at once while packets of state.range(1) others go through: what a
+// turn takes then, against turns in which nothing runs out.
+void expire_flows(benchmark::State& state, const std::string& chain, bool translates = false);
 // Repetitions and statistics of every benchmark here.
 void measured(benchmark::internal::Benchmark* benchmark);
 // The three sizes of the headline.
