@@ -227,7 +227,7 @@ TEST(Nat44StateTest, NothingIsLeftWhenAllTimeIsOver) {
     bed.inside(udp("192.168.2." + std::to_string(i) + ":7", kR));
     bed.inside(tcp("192.168.2." + std::to_string(i) + ":7", kR, "S"));
   }
-  bed.at(10000).idle();
+  bed.worker().settle(bed.at(10000).now());
   EXPECT_EQ(bed.census("nat44.mapping").entries(), 0u);
   EXPECT_EQ(bed.census("nat44.holddown").entries(), 0u);
   EXPECT_EQ(nat_of(bed).mappings().ports().taken_total(), 0u);
