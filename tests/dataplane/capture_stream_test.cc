@@ -43,12 +43,13 @@ TEST(SnaplenEraser, EveryInterfaceOfPcapngLosesItsSnaplenAndNothingElse) {
   // The packet holds what looks like an interface, and is not.
   const std::string packet = test::pcapng_packet(0, 1, test::pcapng_interface(1, 77), 99);
   const std::string empty = test::pcapng_block(0x80000001, "");
-  const auto file = [&](std::uint32_t snaplen) {
+  const auto file = [&](std::uint32_t snaplen, std::uint16_t raw_ip) {
     return test::pcapng_section() + test::pcapng_interface(1, snaplen) + packet + empty +
            test::pcapng_interface(1, snaplen) + packet + test::pcapng_section() +
-           test::pcapng_interface(101, snaplen) + packet;
+           test::pcapng_interface(raw_ip, snaplen) + packet;
   };
-  expect_erased(file(0x01020304), file(0));
+  // Raw IP is LINKTYPE 101 in a file, and 12 to libpcap.
+  expect_erased(file(0x01020304, 101), file(0, 12));
 }
 
 TEST(SnaplenEraser, BigEndianSectionsAreFollowed) {
