@@ -24,8 +24,6 @@ constexpr const char* kExamples = R"(Examples:
       TCP with window tracking, and 100,000 new connections a second beside it
   glassbox bench configs/bench.yaml --stateful
       also in RFC 9693's order: establishment rate, capacity, tear-down rate
-  glassbox bench configs/demo.yaml capture.pcap
-      the capture, looped from memory, each loop with flows of its own
   glassbox bench configs/bench.yaml --rate 5M --trials 20
       no search: twenty trials at 5 million packets a second
   glassbox bench configs/wire.yaml --ports net_null0 net_null1

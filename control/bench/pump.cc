@@ -71,6 +71,12 @@ void Pump::begin(std::uint64_t tsc, double rate) {
   arriving_ = true;
 }
 
+void Pump::end(std::uint64_t tsc) {
+  now_ = tsc;
+  if (rate_ != 0) arrive_at_rate();
+  arriving_ = false;
+}
+
 void Pump::stand_still(std::uint64_t cycles) {
   begun_ += cycles;
   for (TicketRing& ring : rings_) ring.postpone(stamp_of(cycles));

@@ -95,8 +95,9 @@ class Pump {
   void begin(std::uint64_t tsc, double rate);
   // A turn of the box begins: what has arrived by now can be received in it.
   void begin_turn(std::uint64_t tsc) { now_ = tsc; }
-  // Nothing more arrives.
-  void end() { arriving_ = false; }
+  // Nothing arrives after `tsc`. What a rate has brought by then has been offered, too: it waits in
+  // the rings, or was missed.
+  void end(std::uint64_t tsc);
   bool drained() const { return rings_[0].held() + rings_[1].held() == 0; }
   // Time that was not the box's is taken out: the load stood still meanwhile.
   void stand_still(std::uint64_t cycles);

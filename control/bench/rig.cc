@@ -115,9 +115,12 @@ Trial Rig::run_until(double rate, const std::function<bool()>& done) {
   } while (!done());
   trial.cycles = static_cast<double>(last - begun - (stood_still_ - stood_before));
   trial.seconds = trial.cycles / hertz_;
-  pump_.end();
+  pump_.end(last);
   trial.counts = pump_.counts();
   while (!pump_.drained()) turn();
+  // RFC 2544 26.1: what was offered in time counts also when it comes out a little later. Without a
+  // rate there is no end of what could be offered: there the time is what counts.
+  if (rate != 0) trial.counts = pump_.counts();
   trial.counts.wrong = pump_.counts().wrong;
   wrong_ += trial.counts.wrong;
   const Balance after = worker_->ledger().total();

@@ -80,9 +80,7 @@ class Bench(unittest.TestCase):
         self.assertIsNone(found["searches"])
         offered = found["offered_load"]
         self.assertEqual(offered["offered"], 20000)
-        # Less where the last turn of so short a trial took long: what arrived in it is not received.
-        self.assertGreater(offered["packets_per_second"]["maximum"], 0)
-        self.assertLess(offered["packets_per_second"]["maximum"], 22000)
+        self.assertAlmostEqual(offered["packets_per_second"]["median"], 20000, delta=400)
 
     def test_tcp_imix_zipf_and_arrivals(self):
         found = self.figures("--protocol", "tcp", "--size", "imix", "--zipf", "1.1", "--arrival",
