@@ -25,6 +25,8 @@ constexpr const char* kReplayExamples = R"(Examples:
       prints what the chain did to the capture and what it holds
   glassbox replay configs/demo.yaml capture.pcap --report out --presented in.pcapng --out out.pcapng
       also writes out/report.json, and both sides of the box for Wireshark
+  glassbox replay configs/demo.yaml capture.pcap --endpoints closed --attribute
+      end hosts that wait and send again, and what each function does to the staircase
   glassbox replay configs/demo.yaml capture.pcap --forget nat44.mapping@30
       what comes of it when the NAT loses its mappings half a minute in
   glassbox replay configs/demo.yaml inside.pcap outside.pcap --sides networks
@@ -104,11 +106,14 @@ TimedWipe read_wipe(const std::string& text) {
   }
 }
 
-void check_endpoints(const std::string& text) {
-  if (text == "open") return;
-  throw CLI::ValidationError("--endpoints", text == "closed"
-                                                ? "closed is not available yet (known: open)"
-                                                : "unknown model '" + text + "' (known: open)");
+EndpointModel parse_endpoints(const std::string& text) {
+  constexpr std::array<std::string_view, 2> kModels = {"open", "closed"};
+  const auto found = std::find(kModels.begin(), kModels.end(), text);
+  if (found == kModels.end()) {
+    throw CLI::ValidationError(
+        "--endpoints", fmt::format("unknown model '{}' {}", text, alternatives(text, kModels)));
+  }
+  return static_cast<EndpointModel>(found - kModels.begin());
 }
 
 CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
@@ -151,11 +156,16 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
       ->type_name("KIND@SECONDS")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_flag("--attribute", options.attribute,
+                    "Also replay with each function left out, and with it alone");
   command->add_flag("--fix-checksums", options.fix_checksums,
                     "Repair checksums that are wrong in the capture before the box sees them");
   command
-      ->add_option_function<std::string>("--endpoints", check_endpoints,
-                                         "The model of the end hosts: open (the default)")
+      ->add_option_function<std::string>(
+          "--endpoints",
+          [&options](const std::string& text) { options.endpoints = parse_endpoints(text); },
+          "The model of the end hosts: open (the default: packets go at the capture's times), or "
+          "closed (hosts wait for what they answer, and send again what was lost)")
       ->type_name("MODEL");
   command
       ->add_option_function<std::int64_t>(

@@ -2,7 +2,6 @@
 #include "control/replay/endpoints.h"
 
 #include <netinet/in.h>
-#include <rte_ip.h>
 #include <rte_tcp.h>
 
 #include <algorithm>
@@ -12,203 +11,256 @@
 namespace glassbox {
 namespace {
 
-constexpr std::uint16_t kDns = 53;
-constexpr std::uint16_t kNtp = 123;
-constexpr std::uint32_t kNtpLength = 48;
-// RFC 5905 7.3: an answer's origin timestamp (24) is the query's transmit timestamp (40).
-constexpr std::uint32_t kNtpOrigin = 24;
-constexpr std::uint32_t kNtpTransmit = 40;
-constexpr std::size_t kMaxQueries = 64;
+constexpr std::uint8_t kSackOption = 5;  // RFC 2018 3
 
-bool has_flag(const Packet& packet, std::uint8_t flag) { return (packet.tcp_flags & flag) != 0; }
+bool has_flag(std::uint8_t flags, std::uint8_t flag) { return (flags & flag) != 0; }
 
 const rte_tcp_hdr& tcp_of(const Packet& packet) {
   return *packet.at_offset<rte_tcp_hdr>(packet.l4);
 }
 
-// Sequence numbers that a segment takes, by its IP length: the capture may lack its last bytes.
-std::uint32_t sequence_length(const Packet& packet) {
-  std::uint32_t length;
-  if (packet.has(kIpv4)) {
-    length = rte_be_to_cpu_16(packet.at_offset<rte_ipv4_hdr>(packet.l3)->total_length);
-  } else {
-    length = rte_be_to_cpu_16(packet.at_offset<rte_ipv6_hdr>(packet.l3)->payload_len) + 40u;
-  }
-  const std::uint32_t headers = packet.payload - packet.l3;
-  std::uint32_t sequence = length > headers ? length - headers : 0;
-  if (has_flag(packet, RTE_TCP_SYN_FLAG)) ++sequence;
-  if (has_flag(packet, RTE_TCP_FIN_FLAG)) ++sequence;
-  return sequence;
+// Whether packets of this direction come from the end that the outside host knows by a face.
+bool from_inside_end(const CapturedFlow& flow, std::size_t direction) {
+  return (flow.initiator_side == Side::kInside) == (direction == 0);
 }
 
-bool is_stream(const Packet& packet) {
-  return packet.has(kTcp) && !packet.has(kFragmented | kRelated);
+// Where a host that has received so far stands, at a boundary of the stream as sent: behind what
+// was inserted there, if it has that.
+StreamPosition seen_from(const Endpoints::Stream& stream, StreamPosition sent) {
+  const StreamPosition behind = stream.path->begin_of(sent);
+  return stream.received_to >= behind ? behind : stream.path->end_of(sent);
 }
 
-std::uint32_t word_at(const Packet& packet, std::uint32_t offset) {
-  std::uint32_t value = 0;
-  std::memcpy(&value, packet.at_offset<std::uint8_t>(packet.payload) + offset, 4);
-  return value;
-}
-
-// What ties an answer to its query: a DNS message's number, an ICMP echo's sequence number, an NTP
-// client's transmit time. nullopt: not a reply protocol.
-std::optional<std::uint32_t> query_id(const Packet& packet, const Tuple& opener, bool answer) {
-  if (packet.has(kLaterFragment | kRelated)) return std::nullopt;
-  if (packet.has(kQuery)) {
-    std::uint16_t sequence;
-    std::memcpy(&sequence, packet.at_offset<std::uint8_t>(packet.l4) + 6, 2);
-    return sequence;
+// Moves the edges of the SACK blocks. What they are in the packet's checksum follows.
+void move_sack(const Endpoints::Stream& stream, Packet& packet) {
+  auto* tcp = rte_pktmbuf_mtod_offset(packet.mbuf, std::uint8_t*, packet.l4);
+  const std::uint32_t end = packet.payload - packet.l4;
+  ChecksumDelta delta;
+  for (std::uint32_t at = sizeof(rte_tcp_hdr); at + 1 < end && tcp[at] != 0;) {
+    if (tcp[at] == 1) {
+      ++at;
+      continue;
+    }
+    const std::uint32_t length = tcp[at + 1];
+    if (length < 2 || at + length > end) break;
+    if (tcp[at] == kSackOption) {
+      for (std::uint32_t edge = at + 2; edge + 4 <= at + length; edge += 4) {
+        std::uint32_t before;
+        std::memcpy(&before, tcp + edge, 4);
+        const StreamPosition sent = stream.unwrap.peek(rte_be_to_cpu_32(before));
+        const bool left = (edge - at - 2) % 8 == 0;
+        const std::uint32_t after = rte_cpu_to_be_32(static_cast<std::uint32_t>(
+            left ? stream.path->begin_of(sent) : stream.path->end_of(sent)));
+        // At an odd offset the words lie across the checksum's.
+        if (edge % 2 == 0) {
+          delta.replace32(before, after);
+        } else {
+          delta.replace32(__builtin_bswap32(before), __builtin_bswap32(after));
+        }
+        std::memcpy(tcp + edge, &after, 4);
+      }
+    }
+    at += length;
   }
-  if (!packet.has(kUdp) || packet.ip_end > packet.mbuf->data_len) return std::nullopt;
-  const std::uint32_t length = packet.ip_end - packet.payload;
-  if (opener.destination_port == kDns && length >= 4) {
-    return word_at(packet, 0) & RTE_BE32(0xffff0000);
-  }
-  if (opener.destination_port == kNtp && length >= kNtpLength) {
-    return word_at(packet, (answer ? kNtpOrigin : kNtpTransmit) + 4);
-  }
-  return std::nullopt;
+  std::uint16_t checksum;
+  std::memcpy(&checksum, tcp + 16, 2);
+  checksum = delta.apply_to(checksum);
+  std::memcpy(tcp + 16, &checksum, 2);
 }
 
 }  // namespace
 
-Endpoints::Endpoints(const FlowIndex& flows) : index_(flows), flows_(flows.flows()) {}
+Endpoints::Endpoints(const FlowIndex& flows, Options options)
+    : index_(flows), options_(options), flows_(flows.flows()) {}
 
 // --- sending -----------------------------------------------------------------------------------
 
-Endpoints::Presentation Endpoints::present(const Packet& captured, const PacketNote& note) {
-  Presentation presentation;
-  if (note.flow == kNoFlow) return presentation;
+Endpoints::Sending Endpoints::may_send(const PacketNote& note) const {
+  if (note.flow == kNoFlow) return Sending::kNow;
+  const Flow& flow = flows_[note.flow - 1];
+  const std::size_t sender = note.direction();
+  const Stream& theirs = flow.streams[1 - sender];
+  if (flow.streams[sender].dead) return Sending::kNever;
+  bool sendable;
+  if (note.stream && has_flag(note.tcp_flags, RTE_TCP_ACK_FLAG)) {
+    sendable = !theirs.unwrap.started() ||
+               theirs.accepted.covers_all_below(theirs.captured, theirs.unwrap.peek(note.ack));
+  } else {
+    sendable = !theirs.ran || theirs.run_accepted;
+  }
+  return sendable ? Sending::kNow : Sending::kWait;
+}
+
+void Endpoints::pass(const PacketNote& note) {
+  if (note.flow == kNoFlow) return;
   Flow& flow = flows_[note.flow - 1];
-  const int sender = note.from_initiator ? 0 : 1;
-  presentation.sendable = sendable(flow, captured, sender);
-  capture(flow, captured, sender);
-  if (note.side == Side::kOutside && presentation.sendable) {
-    presentation.face = face_for(flow, index_.flow(note.flow), captured);
-  }
-  return presentation;
-}
-
-bool Endpoints::sendable(Flow& flow, const Packet& packet, int sender) const {
-  const Stream& theirs = flow.streams[static_cast<std::size_t>(1 - sender)];
-  if (flow.streams[static_cast<std::size_t>(sender)].dead) return false;
-  if (is_stream(packet) && has_flag(packet, RTE_TCP_ACK_FLAG)) {
-    if (!theirs.unwrap.started()) return true;
-    const std::uint32_t ack = rte_be_to_cpu_32(tcp_of(packet).recv_ack);
-    return theirs.accepted.covers_all_below(theirs.captured, theirs.unwrap.peek(ack));
-  }
-  return !theirs.ran || theirs.run_accepted;
-}
-
-void Endpoints::capture(Flow& flow, const Packet& packet, int sender) {
-  Stream& stream = flow.streams[static_cast<std::size_t>(sender)];
-  if (flow.running != sender) {
-    flow.running = sender;
+  const std::size_t sender = note.direction();
+  Stream& stream = flow.streams[sender];
+  if (flow.running != static_cast<std::int8_t>(sender)) {
+    flow.running = static_cast<std::int8_t>(sender);
     stream.ran = true;
     stream.run_accepted = false;
   }
-  if (!is_stream(packet)) return;
-  const std::int64_t begin = stream.unwrap(rte_be_to_cpu_32(tcp_of(packet).sent_seq));
-  stream.captured.insert(begin, begin + sequence_length(packet));
+  if (!note.stream) return;
+  const StreamPosition begin = stream.unwrap(note.seq);
+  stream.captured.insert(begin, begin + note.length);
 }
 
-std::optional<Face> Endpoints::face_for(const Flow& flow, const CapturedFlow& captured,
-                                        const Packet& packet) const {
-  const bool answer = captured.initiator_side == Side::kInside;
-  if (const auto id = query_id(packet, captured.opener, true); answer && id) {
-    const auto query = std::find_if(flow.queries.rbegin(), flow.queries.rend(),
-                                    [&](const Query& q) { return q.id == *id; });
-    if (query != flow.queries.rend()) return query->face;
-  }
-  const bool agile =
-      flow.server_has_id && flow.streams[0].short_header && flow.streams[1].short_header;
-  return agile ? flow.last_face : flow.first_face;
+bool Endpoints::may_speak_otherwise(const PacketNote& note) const {
+  if (note.flow == kNoFlow) return false;
+  const Flow& flow = flows_[note.flow - 1];
+  const Stream& theirs = flow.streams[1 - note.direction()];
+  return note.side == Side::kOutside || (theirs.path != nullptr && note.stream);
 }
 
-void address_to(Packet& packet, const Face& face) {
-  Ledger unheard;
-  Editor editor(packet, 0, unheard);
-  editor.set_destination(face.address);
-  if (packet.has(kRelated)) {
-    editor.set_quoted_source(face.address);
-    editor.set_quoted_source_port(face.port);
-  } else if (packet.has(kTcp | kUdp)) {
-    editor.set_destination_port(face.port);
-  } else if (packet.has(kQuery)) {
-    editor.set_icmp_ident(face.port);
+bool Endpoints::speak(const PacketNote& note, Packet& packet) {
+  Flow& flow = flows_[note.flow - 1];
+  const CapturedFlow& captured = index_.flow(note.flow);
+  bool spoke = false;
+  if (note.side == Side::kOutside) {
+    if (captured.initiator_side == Side::kOutside && note.from_initiator && !note.error) {
+      flow.outside.knows_captured(captured);
+    } else if (const auto face = flow.outside.face_for(packet, captured, options_.agile)) {
+      const Tuple& opener = captured.opener;
+      const bool as_captured = note.from_initiator
+                                   ? *face == Face{opener.destination, opener.destination_port}
+                                   : *face == Face{opener.source, opener.source_port};
+      if (!as_captured) address_to(packet, *face, unheard_);
+      spoke = !as_captured;
+    }
   }
+  const Stream& theirs = flow.streams[1 - note.direction()];
+  if (theirs.path == nullptr || !is_segment(packet)) return spoke;
+  if (!has_flag(packet.tcp_flags, RTE_TCP_ACK_FLAG)) return spoke;
+  const StreamPosition ack = seen_from(theirs, theirs.unwrap.peek(note.ack));
+  Editor(packet, 0, unheard_).set_tcp_ack(static_cast<std::uint32_t>(ack));
+  move_sack(theirs, packet);
+  return true;
+}
+
+void Endpoints::abandon(FlowNumber flow, std::size_t direction) {
+  flows_[flow - 1].streams[direction].dead = true;
+}
+
+bool Endpoints::splice(const PacketNote& note, unsigned rank, std::uint32_t seq,
+                       std::uint32_t erased, std::uint32_t inserted) {
+  if (note.flow == kNoFlow) return false;
+  Stream& stream = flows_[note.flow - 1].streams[note.direction()];
+  if (stream.path == nullptr) stream.path = std::make_unique<SequencePath>();
+  return stream.path->splice(rank, seq, stream.unwrap.last(), erased, inserted);
 }
 
 // --- receiving ---------------------------------------------------------------------------------
 
-void Endpoints::show_face(Flow& flow, const CapturedFlow& captured, const Packet& delivered,
-                          int sender) {
-  if (!delivered.has(kKeyed) || delivered.has(kRelated)) return;
-  const Tuple tuple = delivered.arriving_tuple();
-  Face face{tuple.source, tuple.source_port};
-  // The identifier of a query that came from the outside is the outside host's own.
-  if (delivered.has(kQuery) && sender == 1) face.port = tuple.destination_port;
-  if (!flow.first_face) flow.first_face = face;
-  flow.last_face = face;
-  if (const auto id = query_id(delivered, captured.opener, false); id && sender == 0) {
-    if (flow.queries.size() == kMaxQueries) flow.queries.erase(flow.queries.begin());
-    flow.queries.push_back({*id, face});
-  }
-}
-
-// RFC 9000: an address change is followed once both ends have sent short headers, if the server
-// chose a connection ID to be known by (9, 5.1).
-void Endpoints::watch_quic(Flow& flow, const Packet& delivered, int sender) {
-  if (!delivered.has(kUdp) || delivered.has(kFragmented) ||
-      delivered.ip_end < delivered.payload + 7u || delivered.ip_end > delivered.mbuf->data_len) {
-    return;
-  }
-  const auto* bytes = delivered.at_offset<std::uint8_t>(delivered.payload);
-  const bool long_header = (bytes[0] & 0xc0) == 0xc0;
-  if (!long_header) {
-    if ((bytes[0] & 0xc0) == 0x40)
-      flow.streams[static_cast<std::size_t>(sender)].short_header = true;
-    return;
-  }
-  const std::uint32_t destination_length = bytes[5];
-  const std::uint32_t source_length_at = 6u + destination_length;
-  if (sender == 1 && delivered.payload + source_length_at < delivered.ip_end) {
-    flow.server_has_id = bytes[source_length_at] != 0;
-  }
-}
-
-Reception Endpoints::deliver(const Packet& delivered, const PacketNote& note, Side egress) {
-  if (note.flow == kNoFlow) return Reception::kAccepted;
+Receipt Endpoints::deliver(const Delivery& delivery) {
+  Receipt receipt;
+  const PacketNote& note = *delivery.note;
+  if (note.flow == kNoFlow) return receipt;
   Flow& flow = flows_[note.flow - 1];
   const CapturedFlow& captured = index_.flow(note.flow);
-  const int sender = note.from_initiator ? 0 : 1;
-  Stream& stream = flow.streams[static_cast<std::size_t>(sender)];
-  const bool comparable = delivered.has(kKeyed) && !delivered.has(kRelated);
-  bool known = true;
-  if (egress == Side::kOutside) {
-    if (is_stream(delivered) && flow.first_face) {
-      const Tuple tuple = delivered.arriving_tuple();
-      known =
-          tuple.source == flow.first_face->address && tuple.source_port == flow.first_face->port;
-    }
-    if (known) show_face(flow, captured, delivered, sender);
-  } else if (comparable) {
-    known =
-        delivered.arriving_tuple() == (sender == 0 ? captured.opener : captured.opener.reversed());
+  const bool own = delivery.origin == Origin::kInjected;
+  // One of the box's own goes to the host on the side where it leaves.
+  receipt.direction = own ? (captured.initiator_side == delivery.egress ? 1 : 0) : note.direction();
+  receipt.reception = Reception::kAccepted;
+  if (!is_addressed(flow, captured, delivery, receipt)) {
+    receipt.reception = own ? Reception::kNone : Reception::kRejected;
+  } else if (is_segment(*delivery.packet)) {
+    take_segment(flow, delivery, receipt);
   }
-  if (!known) {
-    if (is_stream(delivered)) stream.dead = true;
-    return Reception::kRejected;
+  Stream& stream = flow.streams[receipt.direction];
+  if (receipt.reception == Reception::kRejected && is_segment(*delivery.packet)) {
+    stream.dead = true;  // RFC 9293 3.10.7.1: RST to whoever sent it
   }
+  if (own || receipt.reception < Reception::kIgnored) return receipt;
+  const bool shown =
+      delivery.egress == Side::kOutside && from_inside_end(captured, receipt.direction);
+  flow.outside.see(*delivery.packet, captured, receipt.direction, shown);
   stream.run_accepted = true;
-  watch_quic(flow, delivered, sender);
-  if (!is_stream(delivered)) return Reception::kAccepted;
-  const std::int64_t begin = stream.unwrap.peek(rte_be_to_cpu_32(tcp_of(delivered).sent_seq));
-  const std::int64_t end = begin + sequence_length(delivered);
-  if (begin != end && stream.accepted.covers(begin, end)) return Reception::kIgnored;
-  stream.accepted.insert(begin, end);
-  return Reception::kAccepted;
+  return receipt;
+}
+
+// Whether it came to the captured addressee, from whom that one talks to.
+bool Endpoints::is_addressed(const Flow& flow, const CapturedFlow& captured,
+                             const Delivery& delivery, Receipt& receipt) const {
+  const Packet& packet = *delivery.packet;
+  if (!packet.has(kKeyed)) return true;
+  const Tuple arriving = packet.arriving_tuple();
+  const Tuple expected = receipt.direction == 0 ? captured.opener : captured.opener.reversed();
+  // An error's own destination is the source of what it quotes, and so is the key's.
+  receipt.misdelivered = arriving.destination != expected.destination;
+  if (receipt.misdelivered) return false;
+  if (delivery.egress == Side::kInside) return arriving == expected;
+  if (!is_segment(packet) || !from_inside_end(captured, receipt.direction)) return true;
+  return flow.outside.is_known(arriving);
+}
+
+void Endpoints::take_segment(Flow& flow, const Delivery& delivery, Receipt& receipt) {
+  const Packet& packet = *delivery.packet;
+  Stream& stream = flow.streams[receipt.direction];
+  Stream& theirs = flow.streams[1 - receipt.direction];
+  if (delivery.origin == Origin::kInjected) {
+    // It is not its peer's: it brings nothing that counts as the peer's bytes. An RST ends what the
+    // host that takes it for its peer's would have sent.
+    receipt.begin = stream.unwrap.peek(rte_be_to_cpu_32(tcp_of(packet).sent_seq));
+    receipt.end = receipt.begin + sequence_length(packet);
+    if (has_flag(packet.tcp_flags, RTE_TCP_RST_FLAG)) theirs.dead = true;
+    return;
+  }
+  if (!is_in_sequence(stream, theirs, delivery, receipt)) {
+    receipt.reception = Reception::kRejected;
+    return;
+  }
+  if (has_flag(packet.tcp_flags, RTE_TCP_RST_FLAG)) stream.reset = true;
+  if (receipt.begin != receipt.end && stream.accepted.covers(receipt.begin, receipt.end)) {
+    receipt.reception = Reception::kIgnored;
+    return;
+  }
+  stream.accepted.insert(receipt.begin, receipt.end);
+}
+
+// Whether the segment lies in the stream as its receiver knows it; and of what was sent it brings.
+bool Endpoints::is_in_sequence(Stream& stream, const Stream& theirs, const Delivery& delivery,
+                               Receipt& receipt) const {
+  const Packet& packet = *delivery.packet;
+  const PacketNote& note = *delivery.note;
+  const std::uint32_t seq = rte_be_to_cpu_32(tcp_of(packet).sent_seq);
+  const std::uint32_t length = sequence_length(packet);
+  const StreamPosition sent = stream.unwrap.peek(note.seq);
+  const std::uint32_t ack = rte_be_to_cpu_32(tcp_of(packet).recv_ack);
+  if (has_flag(packet.tcp_flags, RTE_TCP_ACK_FLAG) && ack != note.ack) {
+    // RFC 9293 3.10.7.4: who acknowledges what was never sent is not talking to this host.
+    const StreamPosition acked = theirs.unwrap.peek(ack);
+    if (acked > theirs.unwrap.peek(note.ack) &&
+        (theirs.captured.empty() || acked > theirs.captured.end())) {
+      return false;
+    }
+  }
+  if (stream.path == nullptr && seq == note.seq) {
+    receipt.begin = sent;
+    receipt.end = sent + length;
+    return true;
+  }
+  if (stream.path == nullptr) stream.path = std::make_unique<SequencePath>();
+  const StreamPosition received = near(stream.path->begin_of(sent), seq);
+  if (has_flag(packet.tcp_flags, RTE_TCP_SYN_FLAG) && stream.accepted.empty()) {
+    stream.path->start_at(received - sent);  // a function that chooses sequence numbers of its own
+  }
+  const bool placed =
+      received == stream.path->begin_of(sent) || received == stream.path->end_of(sent);
+  // A part, or a segment that took in others, may begin anywhere in what was sent.
+  const StreamPosition from = stream.path->back(received);
+  const bool whole = delivery.origin == Origin::kReceived && length == note.length;
+  const bool inside = stream.captured.touches(from, from + std::max<std::uint32_t>(length, 1));
+  if (!placed && (whole || !inside)) return false;
+  receipt.begin = from;
+  receipt.end = std::max(from, stream.path->back(received + length));
+  stream.received_to = std::max(stream.received_to, received + length);
+  return true;
+}
+
+bool Endpoints::would_differ_if_agile() const {
+  return std::any_of(flows_.begin(), flows_.end(),
+                     [](const Flow& flow) { return flow.outside.would_differ_if_agile(); });
 }
 
 }  // namespace glassbox

@@ -1,85 +1,114 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The two end hosts of every flow, as far as a replay has to imagine them (measurement.md 2), in
-// open loop: nothing waits and nothing is offered again.
+// The two end hosts of every flow, as far as a replay has to imagine them (measurement.md 2):
 //
-//   addressing   an outside host answers what it saw: what it sends goes to the address and port
-//                under which the flow reached it, not to those in the capture
-//   sendable     a packet whose cause never arrived is not sent: `prevented`
-//   acceptance   what is delivered is accepted, ignored (a duplicate) or rejected (a tuple that the
-//                endpoint does not know: a real host answers RST, and the sender's flow ends)
+//   addressing      an outside host answers what it saw (faces.h)
+//   sequence space  a host that saw an edited stream acknowledges that stream (sequence_map.h)
+//   sendable        what its cause never reached is not sent
+//   acceptance      what is delivered is accepted, ignored (a duplicate) or rejected (a tuple or a
+//                   sequence space that the endpoint does not know: a real host answers RST, and
+//                   the sender's flow ends)
+//
+// It does not decide when a packet is sent: an open loop asks for each in its turn, a closed loop
+// asks again later.
 #pragma once
 
-#include <array>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "control/replay/faces.h"
 #include "control/replay/flow_index.h"
 #include "control/replay/intervals.h"
+#include "control/replay/outcome.h"
+#include "control/replay/sequence_map.h"
 
 namespace glassbox {
 
-enum class Reception : std::uint8_t { kAccepted, kIgnored, kRejected };
+// A packet that left the box towards an end host.
+struct Delivery {
+  std::uint64_t number = 0;  // in the capture; of one of the box's own, 0
+  const PacketNote* note;    // its own, its parent's, or its cause's
+  const Packet* packet;      // parsed as it left; ingress is the far side
+  Side egress;
+  Origin origin = Origin::kReceived;
+  FieldSet differing;                       // between presented and delivered
+  FunctionId function = StepFall::kNobody;  // whose doing that is, or who made it
+  Instant time{};
+};
 
-// What the outside host takes the inside end of a flow for.
-struct Face {
-  IpAddress address;
-  std::uint16_t port = 0;  // or the identifier of an ICMP query
+// What the host made of it.
+struct Receipt {
+  Reception reception = Reception::kNone;  // kNone: it belongs to no flow's end
+  std::size_t direction = 0;               // 0: towards the responder
+  bool misdelivered = false;               // to a host other than the captured addressee
+  StreamPosition begin = 0;                // the sent bytes that a segment brought
+  StreamPosition end = 0;
 };
 
 class Endpoints {
  public:
-  explicit Endpoints(const FlowIndex& flows);
-
-  struct Presentation {
-    bool sendable = true;
-    std::optional<Face> face;  // where a packet from the outside goes to; nullopt: as captured
+  enum class Sending : std::uint8_t {
+    kNow,
+    kWait,   // something has to arrive first
+    kNever,  // its sender's flow has ended
   };
-  // Call for each packet of the capture in its order, parsed as captured; it counts as captured
-  // from here on.
-  Presentation present(const Packet& captured, const PacketNote& note);
+  struct Options {
+    bool agile = false;  // every UDP flow follows the address it was last reached from
+  };
+  Endpoints(const FlowIndex& flows, Options options);
 
-  // A packet of the flow left the box by `egress`, parsed again. Its sequence numbers are those of
-  // the capture (no function edits streams).
-  Reception deliver(const Packet& delivered, const PacketNote& note, Side egress);
+  Sending may_send(const PacketNote& note) const;
+  // The packet is sent now, or never will be. Call it once for each packet of a flow, in the order
+  // of the capture: what comes behind may depend on it.
+  void pass(const PacketNote& note);
+  // Whether its sender may send it otherwise than it is in the capture; then speak() does so to the
+  // parsed packet, and says whether it did. Call both just before it is sent.
+  bool may_speak_otherwise(const PacketNote& note) const;
+  bool speak(const PacketNote& note, Packet& packet);
 
- private:
-  // What one end sends, and what the other has accepted of it.
+  Receipt deliver(const Delivery& delivery);
+  // A function changes the length of the packet's stream. False: that was known already.
+  bool splice(const PacketNote& note, unsigned rank, std::uint32_t seq, std::uint32_t erased,
+              std::uint32_t inserted);
+  // The sender of this direction gives up.
+  void abandon(FlowNumber flow, std::size_t direction);
+
   struct Stream {
     Unwrapper unwrap;
     Intervals captured;
-    Intervals accepted;
-    bool dead = false;          // its sender was answered by RST
-    bool ran = false;           // there was a run of packets this way
-    bool run_accepted = false;  // one packet of the latest run was accepted
-    bool short_header = false;  // QUIC: delivered this way
+    Intervals accepted;                  // in the positions of the stream as sent
+    std::unique_ptr<SequencePath> path;  // nullptr: the receiver sees it as it is sent
+    StreamPosition received_to = 0;      // with a path: the end of what was received
+    bool dead = false;                   // its sender was answered by RST, or gave up
+    bool ran = false;                    // there was a run of packets this way
+    bool run_accepted = false;           // one packet of the latest run was accepted
+    bool reset = false;                  // a captured RST was accepted
   };
-  struct Query {
-    std::uint32_t id;
-    Face face;
-  };
+  const Stream& stream(FlowNumber flow, std::size_t direction) const {
+    return flows_[flow - 1].streams[direction];
+  }
+  // A flow bound to the first address it was reached from would have fared otherwise if it had
+  // followed: the result is a range (measurement.md 2).
+  bool would_differ_if_agile() const;
+
+ private:
   struct Flow {
     std::array<Stream, 2> streams;  // 0: what the initiator sends
-    int running = -1;               // direction of the present run
-    std::optional<Face> first_face;
-    std::optional<Face> last_face;
-    std::vector<Query> queries;  // of a reply protocol, the latest ones
-    bool server_has_id = false;  // QUIC: the server chose a connection ID
+    std::int8_t running = -1;       // direction of the present run
+    OutsideView outside;
   };
 
-  bool sendable(Flow& flow, const Packet& packet, int sender) const;
-  void capture(Flow& flow, const Packet& packet, int sender);
-  std::optional<Face> face_for(const Flow& flow, const CapturedFlow& captured,
-                               const Packet& packet) const;
-  void show_face(Flow& flow, const CapturedFlow& captured, const Packet& delivered, int sender);
-  void watch_quic(Flow& flow, const Packet& delivered, int sender);
+  bool is_addressed(const Flow& flow, const CapturedFlow& captured, const Delivery& delivery,
+                    Receipt& receipt) const;
+  bool is_in_sequence(Stream& stream, const Stream& theirs, const Delivery& delivery,
+                      Receipt& receipt) const;
+  void take_segment(Flow& flow, const Delivery& delivery, Receipt& receipt);
 
   const FlowIndex& index_;
+  Options options_;
   std::vector<Flow> flows_;
+  Ledger unheard_;  // what an end host does to its own packets is no effect of the box
 };
-
-// Makes a packet from the outside go to `face`, checksums carried along. For what it does to the
-// packet nobody answers: it is the end host's doing, before the box.
-void address_to(Packet& packet, const Face& face);
 
 }  // namespace glassbox

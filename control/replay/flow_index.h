@@ -5,18 +5,20 @@
 // belong to the flow they quote, fragments to their datagram's. A SYN with a new initial sequence
 // number starts a new flow, silence never splits one.
 //
-// A first pass over the capture fills it; the replay then asks packet by packet.
+// It is made from the capture's image and does not change: replays ask it packet by packet, also
+// several at a time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "control/replay/capture_set.h"
+#include "control/replay/capture_image.h"
+#include "control/replay/flow_keys.h"
 #include "control/replay/replay_command.h"
 #include "dataplane/packet.h"
 #include "dataplane/settings.h"
@@ -36,26 +38,41 @@ struct CapturedFlow {
   std::uint32_t isn[2] = {0, 0};
   bool acked = false;  // the initiator answered the SYN/ACK
   bool other_than_syn = false;
-  std::uint64_t first = 0;  // packet numbers
+  std::uint64_t first = 0;  // packet number
+  std::uint32_t all = 0;    // packets about it: fragments and errors too
+  std::uint32_t head = 0;  // the earliest of its packets, a fragment too; PacketNote::next leads on
   Wholeness wholeness() const;
 };
 
 // "tcp 192.168.1.2:1000 > 198.51.100.1:80"
 std::string to_string(const Tuple& tuple);
 
-// What the first pass found of one packet.
+// What the capture says of one packet.
 struct PacketNote {
   FlowNumber flow = kNoFlow;
+  std::uint32_t next = 0;  // the flow's next packet; 0: the last one
   Side side = Side::kInside;
   bool from_initiator = true;
-  bool error = false;  // an ICMP error about the flow, not a packet of it
+  bool error = false;   // an ICMP error about the flow, not a packet of it
+  bool stream = false;  // a whole TCP segment: the fields below are its
+  std::uint8_t tcp_flags = 0;
+  std::uint32_t seq = 0;
+  std::uint32_t ack = 0;     // if tcp_flags says so
+  std::uint32_t length = 0;  // in sequence numbers: payload, SYN and FIN
+
+  std::size_t direction() const { return from_initiator ? 0 : 1; }
 };
+
+// A whole TCP segment whose sequence numbers count in its flow.
+bool is_segment(const Packet& packet);
+// The sequence numbers that it takes, by its IP length: the capture may lack its last bytes.
+std::uint32_t sequence_length(const Packet& segment);
 
 class FlowIndex {
  public:
-  // Reads the whole set and rewinds it. progress(fraction) is called now and then.
-  // Throws std::runtime_error.
-  FlowIndex(CaptureSet& captures, const SideChoice& sides, const std::vector<Prefix>& networks,
+  // progress(fraction) is called now and then. Throws std::runtime_error. The image must outlive
+  // it.
+  FlowIndex(const CaptureImage& image, const SideChoice& sides, const std::vector<Prefix>& networks,
             const std::function<void(double)>& progress);
 
   const PacketNote& note(std::uint64_t packet) const { return notes_[packet - 1]; }
@@ -75,13 +92,18 @@ class FlowIndex {
     auto operator<=>(const DatagramKey&) const = default;
   };
   using Mac = std::array<std::uint8_t, 6>;
+  using MacId = std::uint32_t;
 
-  void add(const CaptureSet::Frame& frame, LinkType link);
-  void add_keyed(const Packet& packet, const Tuple& tuple, PacketNote& note);
-  FlowNumber find_or_start(const Packet& packet, const Tuple& tuple, bool& from_initiator);
+  void add(const CaptureImage::Frame& frame, LinkType link);
+  template <typename Key>
+  void add_keyed(const Packet& packet, const Key& key, FlowKeys<Key>& flows, PacketNote& note);
+  FlowNumber start(const Packet& packet, bool& from_initiator);
   bool starts_anew(const CapturedFlow& flow, const Packet& packet, bool from_initiator) const;
   void learn(CapturedFlow& flow, const Packet& packet, bool from_initiator);
   void tie_fragment(const Packet& packet, PacketNote& note);
+  void tie_early_fragments();
+  void link_packets();
+  MacId id_of(const Mac& mac);
   static DatagramKey datagram_of(const Packet& packet);
   void decide_sides();
   void split_by_networks();
@@ -94,12 +116,15 @@ class FlowIndex {
   std::string sides_in_words_;
   std::vector<CapturedFlow> flows_;
   std::vector<PacketNote> notes_;
-  std::map<Tuple, FlowNumber> current_;  // by the tuple whose source is the smaller end
+  FlowKeys<FlowKey4> current4_;
+  FlowKeys<FlowKey6> current6_;
   std::map<DatagramKey, std::pair<FlowNumber, bool>> datagrams_;
   std::vector<std::pair<DatagramKey, std::uint64_t>> early_;  // fragments before their first
   // Source MACs of packets: learned sides, for what has no flow.
-  std::map<Mac, std::array<std::uint64_t, kSides>> mac_votes_;
-  std::vector<Mac> source_macs_;
+  std::map<Mac, MacId> mac_ids_;
+  std::array<std::pair<Mac, MacId>, 2> latest_macs_{};
+  std::vector<Mac> macs_;           // by MacId
+  std::vector<MacId> source_macs_;  // by packet
   LinkType link_ = LinkType::kEthernet;
   Instant last_time_{};
 };

@@ -3,12 +3,11 @@
 
 #include <fmt/format.h>
 #include <rte_ip.h>
-#include <rte_mempool.h>
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "control/replay/frame_view.h"
+#include "control/replay/closed_loop.h"
 #include "dataplane/checksum.h"
 #include "dataplane/mbuf_bytes.h"
 #include "dataplane/parse.h"
@@ -17,13 +16,8 @@
 namespace glassbox {
 namespace {
 
-constexpr unsigned kMbufs = 16383;
 constexpr int kSamples = 240;
 constexpr std::uint64_t kProgressEvery = 16384;
-
-Chain make_chain(const Config& config, std::uint64_t seed) {
-  return build_chain(config, {.worker = 0, .workers = 1, .seed = seed, .epoch = 0});
-}
 
 PacketLog::Names names_of(const Chain& chain) {
   PacketLog::Names names;
@@ -54,35 +48,31 @@ std::vector<FlowIntent> intents_of(const Chain& chain, const FlowIndex& flows) {
   return intents;
 }
 
-Replay::Pool::Pool()
-    : pool(rte_pktmbuf_pool_create("replay", kMbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                   SOCKET_ID_ANY)) {
-  if (pool == nullptr) throw std::runtime_error("no memory for the replay's packets");
-}
-
-Replay::Pool::~Pool() { rte_mempool_free(pool); }
-
-Replay::Replay(const Config& config, CaptureSet& captures, const FlowIndex& flows, Files files,
-               bool fix_checksums, std::uint64_t seed)
+Replay::Replay(const Config& config, const CaptureImage& image, const FlowIndex& flows,
+               const Setup& setup)
     : config_(config),
-      seed_(seed),
-      captures_(captures),
+      image_(image),
       flows_(flows),
-      files_(files),
-      fix_checksums_(fix_checksums),
-      inside_(captures.link()),
-      outside_(captures.link()),
-      endpoints_(flows) {
-  Chain chain = make_chain(config, seed);
-  log_ = std::make_unique<PacketLog>(flows, intents_of(chain, flows), names_of(chain),
-                                     captures.link(), files.out, files.packets);
+      setup_(setup),
+      inside_(image.link()),
+      outside_(image.link()),
+      endpoints_(flows, {.agile = setup.agile}) {
+  Chain chain =
+      build_chain(config, {.worker = 0, .workers = 1, .seed = setup.seed, .epoch = setup.epoch});
+  std::vector<FlowIntent> intents =
+      setup.intents != nullptr ? *setup.intents : intents_of(chain, flows);
+  log_ = std::make_unique<PacketLog>(image, flows, std::move(intents), names_of(chain), endpoints_,
+                                     setup.files.out, setup.files.packets);
   Worker::Options options;
   options.max_sessions = config.dataplane.sessions;
   options.max_fragments = config.dataplane.fragments;
   options.fragment_lifetime = config.dataplane.fragment_lifetime;
-  options.seed = seed;
-  worker_ = std::make_unique<Worker>(std::move(chain), inside_, outside_, pool_.pool, options);
+  options.seed = setup.seed;
+  worker_ = std::make_unique<Worker>(std::move(chain), inside_, outside_, pool_.get(), options);
   worker_->observe(log_.get());
+  if (setup.endpoints == EndpointModel::kClosed) {
+    loop_ = std::make_unique<ClosedLoop>(image, flows, endpoints_, log_->outcomes());
+  }
 }
 
 Replay::~Replay() {
@@ -106,106 +96,202 @@ void Replay::plan(const std::vector<TimedWipe>& wipes) {
 }
 
 Instant Replay::next_wipe() const {
-  if (wiped_ == planned_.size() || !started_) return kNever;
-  return *workload_.first + planned_[wiped_].after;
+  if (wiped_ == planned_.size() || image_.packets() == 0) return kNever;
+  return image_.frame(1).time + planned_[wiped_].after;
 }
 
 void Replay::wipe(Instant now) {
-  carry_out(planned_[wiped_++].wipe, config_, seed_, *worker_, now);
+  carry_out(planned_[wiped_++].wipe, config_, setup_.seed, *worker_, now);
 }
 
 void Replay::run(const std::function<void(double)>& progress) {
-  const double all = static_cast<double>(std::max<std::uint64_t>(flows_.packets(), 1));
-  CaptureSet::Frame frame;
-  while (captures_.next(frame)) {
-    step(frame);
-    if (frame.number % kProgressEvery == 0) progress(static_cast<double>(frame.number) / all);
+  if (image_.packets() != 0) now_ = image_.frame(1).now;
+  if (loop_ != nullptr) {
+    run_closed(progress);
+  } else {
+    run_open(progress);
   }
   flush();
   if (wiped_ != planned_.size()) {
-    throw std::runtime_error(fmt::format(
-        "--forget {}: the capture ends {:.6f} s behind its first packet", planned_[wiped_].text,
-        started_ ? std::chrono::duration<double>(now_ - *workload_.first).count() : 0.0));
+    const Nanos length = image_.packets() == 0 ? Nanos(0) : now_ - image_.frame(1).time;
+    throw std::runtime_error(
+        fmt::format("--forget {}: the capture ends {:.6f} s behind its first packet",
+                    planned_[wiped_].text, std::chrono::duration<double>(length).count()));
   }
   worker_->settle(now_);
   turn(now_);
-  sample(now_);
+  if (setup_.timeline) sample(now_);
   log_->finish();
 }
 
-void Replay::step(const CaptureSet::Frame& frame) {
-  Instant now = frame.time;
-  if (started_ && now < now_) {
-    ++workload_.clamped;
-    now = now_;
+void Replay::run_open(const std::function<void(double)>& progress) {
+  const auto packets = static_cast<std::uint32_t>(image_.packets());
+  for (std::uint32_t number = 1; number <= packets; ++number) {
+    const PacketNote& note = flows_.note(number);
+    const Instant now = image_.frame(number).now;
+    approach(note.side, now);
+    const Endpoints::Sending sending = endpoints_.may_send(note);
+    endpoints_.pass(note);
+    if (sending == Endpoints::Sending::kNow) {
+      send(number, now, false);
+    } else {
+      log_->prevented(number);
+    }
+    if (number % kProgressEvery == 0) progress(static_cast<double>(number) / packets);
   }
-  if (!started_) {
-    started_ = true;
-    now_ = now;
-    workload_.first = frame.time;
-  }
-  workload_.last = now;
-  ++workload_.packets;
-  workload_.bytes += frame.wire_length;
-  const std::uint32_t missing = frame.wire_length - static_cast<std::uint32_t>(frame.bytes.size());
-  if (missing != 0) ++workload_.truncated;
-  const PacketNote& note = flows_.note(frame.number);
-  // What this side sends may depend on what the other side was just sent.
-  if (batch_size_ != 0 && (note.side != batch_side_ || batch_size_ == kMaxBatch)) flush();
-  run_timers(now);
-  now_ = now;
-
-  const FrameView view(frame.bytes, frame.wire_length, captures_.link(), note.side);
-  const Endpoints::Presentation presentation = endpoints_.present(view.packet(), note);
-  if (!presentation.sendable) {
-    log_->prevented(frame.number, frame.time, note);
-    return;
-  }
-  rte_mbuf* mbuf = make_mbuf(pool_.pool, frame.bytes);
-  if (mbuf == nullptr) {
-    throw std::runtime_error(fmt::format("packet {}: no mbuf left: the functions hold {} packets",
-                                         frame.number, worker_->ledger().total().held));
-  }
-  Packet packet;
-  packet.mbuf = mbuf;
-  packet.ingress = note.side;
-  if (fix_checksums_ || presentation.face) parse(packet, captures_.link(), missing);
-  if (fix_checksums_) repair_checksums(packet);
-  if (presentation.face) address_to(packet, *presentation.face);
-  enter(frame, note, mbuf, now, missing);
 }
 
-void Replay::enter(const CaptureSet::Frame& frame, const PacketNote& note, rte_mbuf* mbuf,
-                   Instant now, std::uint32_t missing) {
-  std::vector<std::uint8_t> bytes(mbuf->pkt_len);
-  read_bytes(mbuf, 0, bytes);
-  if (files_.presented != nullptr) {
-    const Result<void> written = files_.presented->write(
-        note.side, now, std::span<const std::uint8_t>(bytes), frame.wire_length, {});
+void Replay::run_closed(const std::function<void(double)>& progress) {
+  const auto packets = static_cast<std::uint32_t>(image_.packets());
+  for (std::uint32_t number = 1; number <= packets; ++number) {
+    const PacketNote& note = flows_.note(number);
+    const Instant now = image_.frame(number).now;
+    run_due(now);
+    if (loop_->is_delayed(note.flow)) continue;
+    approach(note.side, now);
+    switch (ask(note)) {
+      case Endpoints::Sending::kNow:
+        endpoints_.pass(note);
+        send(number, now, false);
+        break;
+      case Endpoints::Sending::kNever:
+        endpoints_.pass(note);
+        log_->prevented(number);
+        break;
+      case Endpoints::Sending::kWait:
+        loop_->wait_at(number);
+        break;
+    }
+    if (number % kProgressEvery == 0) progress(static_cast<double>(number) / packets);
+  }
+  run_due(kNever);
+  prevent_rest();
+}
+
+// What hosts send at times of their own, up to `until`; for ever: until nothing more can happen.
+void Replay::run_due(Instant until) {
+  for (;;) {
+    const Instant next = loop_->next_due();
+    // What is due depends on what came of the packets that are still to be taken in.
+    if (!batch_.empty() && (next <= until || until == kNever)) {
+      flush();
+      continue;
+    }
+    if (next == kNever || next > until) {
+      // A function's timer may set free what a host waits for.
+      const bool held = until == kNever && worker_->ledger().total().held != 0;
+      const Instant timer = held ? worker_->next_due() : kNever;
+      if (timer == kNever || !loop_->anyone_waits()) return;
+      run_timers(timer);
+      if (worker_->next_due() <= timer) return;
+      continue;
+    }
+    ClosedLoop::Due due{};
+    if (!loop_->pop(due)) continue;
+    const PacketNote& note = flows_.note(due.number);
+    approach(note.side, due.at);
+    if (due.again) {
+      send(due.number, due.at, true);
+      loop_->offered_again(due.number);
+      flush();
+      continue;
+    }
+    const Endpoints::Sending sending = ask(note);
+    if (sending == Endpoints::Sending::kWait) {
+      loop_->waits_on(due.number);
+      continue;
+    }
+    endpoints_.pass(note);
+    if (sending == Endpoints::Sending::kNow) {
+      send(due.number, due.at, false);
+    } else {
+      log_->prevented(due.number);
+    }
+    loop_->passed(due.number, due.at);
+  }
+}
+
+void Replay::prevent_rest() {
+  flush();
+  for (const std::uint32_t number : loop_->never_sent()) log_->prevented(number);
+}
+
+// Makes it the time of a packet that comes by `side`.
+void Replay::approach(Side side, Instant now) {
+  // What this side sends may depend on what the other side was just sent.
+  if (!batch_.empty() && (side != batch_side_ || batch_.size() == kMaxBatch)) flush();
+  run_timers(now);
+  now_ = now;
+}
+
+// Whether the packet can be sent, with all that came before it known.
+Endpoints::Sending Replay::ask(const PacketNote& note) {
+  Endpoints::Sending sending = endpoints_.may_send(note);
+  if (sending == Endpoints::Sending::kWait && !batch_.empty()) {
+    flush();
+    sending = endpoints_.may_send(note);
+  }
+  return sending;
+}
+
+void Replay::send(std::uint32_t number, Instant now, bool again) {
+  const CaptureImage::Frame& frame = image_.frame(number);
+  const Side side = flows_.note(number).side;
+  std::span<const std::uint8_t> own;
+  rte_mbuf* mbuf = make_packet(number, own);
+  if (setup_.files.presented != nullptr) {
+    const Result<void> written = setup_.files.presented->write(
+        side, now, own.data() == nullptr ? frame.bytes() : own, frame.wire_length, {});
     if (!written.ok()) {
       rte_pktmbuf_free(mbuf);
       throw std::runtime_error(written.error().message);
     }
   }
-  log_->presented(frame.number, frame.time, note, std::move(bytes), missing);
-  if (batch_size_ == 0) batch_time_ = now;
-  (note.side == Side::kInside ? inside_ : outside_).push(mbuf, now, missing);
-  batch_side_ = note.side;
-  ++batch_size_;
+  log_->presented(number, now, again, own);
+  if (batch_.empty()) batch_time_ = now;
+  (side == Side::kInside ? inside_ : outside_).push(mbuf, now, frame.missing());
+  batch_side_ = side;
+  batch_.push_back(number);
+}
+
+// The packet as its sender sends it. `own`: its bytes, where they are not the capture's.
+rte_mbuf* Replay::make_packet(std::uint32_t number, std::span<const std::uint8_t>& own) {
+  const CaptureImage::Frame& frame = image_.frame(number);
+  const PacketNote& note = flows_.note(number);
+  rte_mbuf* mbuf = make_mbuf(pool_.get(), frame.bytes());
+  if (mbuf == nullptr) {
+    throw std::runtime_error(fmt::format("packet {}: no mbuf left: the functions hold {} packets",
+                                         number, worker_->ledger().total().held));
+  }
+  const bool otherwise = endpoints_.may_speak_otherwise(note);
+  if (!setup_.fix_checksums && !otherwise) return mbuf;
+  Packet packet;
+  packet.mbuf = mbuf;
+  packet.ingress = note.side;
+  parse(packet, image_.link(), frame.missing());
+  bool changed = false;
+  if (setup_.fix_checksums) changed = repair_checksums(packet);
+  if (otherwise) changed = endpoints_.speak(note, packet) || changed;
+  if (!changed) return mbuf;
+  bytes_.resize(mbuf->pkt_len);
+  read_bytes(mbuf, 0, bytes_);
+  own = bytes_;
+  return mbuf;
 }
 
 // Samples of state and timers of functions come in their own time, before the packets after them.
 void Replay::run_timers(Instant until) {
-  if (next_sample_ == kNever) {
+  if (next_sample_ == kNever && setup_.timeline) {
     const Nanos length = flows_.last_time() > until ? flows_.last_time() - until : Nanos(0);
     sample_step_ = std::max<Nanos>(length / kSamples, std::chrono::milliseconds(1));
     next_sample_ = until;
   }
   for (;;) {
     const Instant due = std::min({worker_->next_due(), next_sample_, next_wipe()});
-    if (due > until) return;
+    if (due > until || due == kNever) return;
     flush();
     const Instant at = std::max(due, now_);
+    now_ = at;
     const bool wipes = due == next_wipe();
     if (wipes) {
       wipe(at);
@@ -223,21 +309,20 @@ void Replay::run_timers(Instant until) {
 }
 
 void Replay::flush() {
-  if (batch_size_ == 0) return;
-  batch_size_ = 0;
+  if (batch_.empty()) return;
   turn(batch_time_);
+  batch_.clear();
 }
 
 void Replay::turn(Instant now) {
   worker_->run_once(now);
-  log_->end_turn([this](const PacketNote& note, std::span<const std::uint8_t> bytes,
-                        std::uint32_t wire_length, Side side) {
-    const FrameView view(bytes, wire_length, captures_.link(), opposite(side));
-    endpoints_.deliver(view.packet(), note, side);
+  log_->end_turn([this](FlowNumber flow) {
+    if (loop_ != nullptr) loop_->woken(flow);
   });
   for (MemoryPort* port : {&inside_, &outside_}) {
     while (rte_mbuf* mbuf = port->pop()) rte_pktmbuf_free(mbuf);
   }
+  if (loop_ != nullptr) loop_->turned(batch_, now_);
 }
 
 void Replay::sample(Instant now) {
@@ -248,8 +333,8 @@ void Replay::sample(Instant now) {
 }
 
 // Repairs what checksum offload left in the capture; it is not an effect of the chain.
-void Replay::repair_checksums(Packet& packet) {
-  if (packet.anomaly != Anomaly::kNone || packet.has(kTruncated)) return;
+bool Replay::repair_checksums(Packet& packet) {
+  if (packet.anomaly != Anomaly::kNone || packet.has(kTruncated)) return false;
   bool repaired = false;
   if (packet.has(kIpv4)) {
     auto* ip = rte_pktmbuf_mtod_offset(packet.mbuf, rte_ipv4_hdr*, packet.l3);
@@ -262,15 +347,26 @@ void Replay::repair_checksums(Packet& packet) {
     fill_checksum(packet);
     repaired = true;
   }
-  if (repaired) ++workload_.checksums_fixed;
+  if (repaired) ++checksums_fixed_;
+  return repaired;
 }
 
 void Replay::fill(Report& report) {
-  report.workload = workload_;
-  report.workload.sides = flows_.sides_in_words();
-  report.workload.endpoints = "open loop";
+  Workload& workload = report.workload;
+  workload.packets = image_.packets();
+  workload.bytes = image_.wire_bytes();
+  workload.truncated = image_.truncated();
+  workload.clamped = image_.clamped();
+  workload.checksums_fixed = checksums_fixed_;
+  if (image_.packets() != 0) {
+    workload.first = image_.frame(1).time;
+    workload.last = image_.frame(image_.packets()).now;
+  }
+  workload.sides = flows_.sides_in_words();
+  workload.endpoints = setup_.endpoints == EndpointModel::kClosed ? "closed loop" : "open loop";
   read_books(*worker_, config_, now_, report);
   log_->fill(report);
+  if (report.staircase) report.staircase->lower_bounds = setup_.endpoints == EndpointModel::kOpen;
   report.timeline = std::move(timeline_);
 }
 

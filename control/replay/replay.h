@@ -5,22 +5,37 @@
 //
 // Timers that are due run before a packet. Packets of one side that follow each other travel as a
 // batch; a batch ends where the side changes, because what the other side sends may depend on it.
+//
+//     const CaptureImage image(paths, progress);              // read once
+//     const FlowIndex flows(image, sides, networks, progress);
+//     Replay replay(config, image, flows, {.endpoints = EndpointModel::kClosed});
+//     replay.plan(wipes);
+//     replay.run();
+//     compare(replay.outcome(), baseline);
+//
+// The image and the index are read only: any number of replays may run over them, one after another
+// or in threads of their own (EAL needs to know nothing of these). A replay is deterministic: same
+// input, same setup, same outcome.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "control/config.h"
 #include "control/forget/wipe.h"
-#include "control/replay/capture_set.h"
+#include "control/replay/capture_image.h"
 #include "control/replay/endpoints.h"
 #include "control/replay/flow_index.h"
 #include "control/replay/packet_log.h"
+#include "control/replay/packet_pool.h"
 #include "control/report/report.h"
 #include "dataplane/memory_port.h"
 #include "dataplane/worker.h"
 
 namespace glassbox {
+
+class ClosedLoop;
 
 class Replay {
  public:
@@ -29,34 +44,56 @@ class Replay {
     PcapngWriter* out = nullptr;
     OutputFile* packets = nullptr;
   };
-  Replay(const Config& config, CaptureSet& captures, const FlowIndex& flows, Files files,
-         bool fix_checksums, std::uint64_t seed);
+  struct Setup {
+    EndpointModel endpoints = EndpointModel::kOpen;
+    bool agile = false;  // every UDP flow follows the address it was last reached from
+    bool fix_checksums = false;
+    bool timeline = true;  // sample state over time
+    std::uint64_t seed = 1;
+    std::uint64_t epoch = 0;
+    Files files{};
+    // What policy says of each flow; nullptr: the chain is asked.
+    const std::vector<FlowIntent>* intents = nullptr;
+  };
+  // Everything must outlive it. Throws ConfigError.
+  Replay(const Config& config, const CaptureImage& image, const FlowIndex& flows,
+         const Setup& setup);
   ~Replay();
 
-  // What is to be forgotten, and when. Before run().
+  // What is to be forgotten, and when: after what is due before it, and ahead of every packet that
+  // enters from then on. Before run(). Throws ConfigError: no such kind or function.
   void plan(const std::vector<TimedWipe>& wipes);
   // Replays everything; progress(fraction) is called now and then. Throws std::runtime_error.
-  void run(const std::function<void(double)>& progress);
+  void run(const std::function<void(double)>& progress = [](double) {});
+
   // After run().
   void fill(Report& report);
+  const RunOutcome& outcome() const { return log_->outcomes().outcome(); }
+  RunOutcome take_outcome() { return log_->outcomes().take(); }
+  bool is_judged(FlowNumber flow) const { return log_->outcomes().is_judged(flow); }
+  // A UDP flow would have been answered elsewhere if it followed its peer's address: run it again
+  // with `agile`, and what differs is a range.
+  bool would_differ_if_agile() const { return endpoints_.would_differ_if_agile(); }
+  Worker& worker() { return *worker_; }
+  const std::vector<FlowIntent>& intents() const { return log_->intents(); }
+  Instant now() const { return now_; }
 
  private:
-  struct Pool {
-    Pool();
-    ~Pool();
-    rte_mempool* pool;
-  };
-
-  void step(const CaptureSet::Frame& frame);
-  void enter(const CaptureSet::Frame& frame, const PacketNote& note, rte_mbuf* mbuf, Instant now,
-             std::uint32_t missing);
+  void run_open(const std::function<void(double)>& progress);
+  void run_closed(const std::function<void(double)>& progress);
+  void run_due(Instant until);
+  void prevent_rest();
+  void approach(Side side, Instant now);
+  Endpoints::Sending ask(const PacketNote& note);
+  void send(std::uint32_t number, Instant now, bool again);
+  rte_mbuf* make_packet(std::uint32_t number, std::span<const std::uint8_t>& own);
   void run_timers(Instant until);
   Instant next_wipe() const;
   void wipe(Instant now);
   void flush();
   void turn(Instant now);
   void sample(Instant now);
-  void repair_checksums(Packet& packet);
+  bool repair_checksums(Packet& packet);
 
   struct PlannedWipe {
     std::string text;  // as it was asked for
@@ -65,24 +102,23 @@ class Replay {
   };
 
   const Config& config_;
-  std::uint64_t seed_;
-  CaptureSet& captures_;
+  const CaptureImage& image_;
   const FlowIndex& flows_;
-  Files files_;
-  bool fix_checksums_;
-  Pool pool_;
+  Setup setup_;
+  PacketPool pool_;
   MemoryPort inside_;
   MemoryPort outside_;
   Endpoints endpoints_;
   std::unique_ptr<PacketLog> log_;
   std::unique_ptr<Worker> worker_;
+  std::unique_ptr<ClosedLoop> loop_;
 
   Side batch_side_ = Side::kInside;
-  std::uint16_t batch_size_ = 0;
+  std::vector<std::uint32_t> batch_;  // numbers of the packets that wait for the next turn
   Instant batch_time_{};
   Instant now_{};
-  bool started_ = false;
-  Workload workload_;
+  std::vector<std::uint8_t> bytes_;
+  std::uint64_t checksums_fixed_ = 0;
   std::vector<StateSample> timeline_;
   Instant next_sample_ = kNever;
   Nanos sample_step_{};

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "control/eal.h"
+#include "control/replay/attribution.h"
 #include "control/replay/replay.h"
 #include "control/report/report.h"
 #include "control/report/report_json.h"
@@ -129,18 +130,28 @@ int run_replay(const ReplayOptions& options) {
   const Eal eal = Eal::for_replay(kEalMegabytes);
   // Functions check what only they can know while they are made: before the capture is read.
   build_chain(config, {.seed = seed});
-  CaptureSet captures(options.captures);
-  Outputs outputs(options, captures.linktype());
-
+  Outputs outputs(options, CaptureSet(options.captures).linktype());
   Progress reading(!options.quiet, "reading ");
-  const FlowIndex flows(captures, sides, config.inside_networks, std::ref(reading));
+  const CaptureImage image(options.captures, std::ref(reading));
+  const FlowIndex flows(image, sides, config.inside_networks, std::ref(reading));
   Report report;
   {
-    Replay replay(config, captures, flows, outputs.files(), options.fix_checksums, seed);
+    const Replay::Setup setup{.endpoints = options.endpoints,
+                              .fix_checksums = options.fix_checksums,
+                              .seed = seed,
+                              .files = outputs.files()};
+    Replay replay(config, image, flows, setup);
     replay.plan(options.forget);
     Progress replaying(!options.quiet, "replaying");
     replay.run(std::ref(replaying));
     replay.fill(report);
+    // The wipes are not planned in these: with some, nothing is said of other runs.
+    if (replay.would_differ_if_agile() && options.forget.empty()) {
+      report.staircase->reached_if_agile = staircase_if_agile(config, image, flows, setup).reached;
+    }
+    if (options.attribute) {
+      report.attribution = attribute(config, image, flows, setup, replay.intents());
+    }
   }
   outputs.finish();
   report.command = "replay";

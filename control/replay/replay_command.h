@@ -23,6 +23,10 @@ struct SideChoice {
   std::string file;                                      // kFile
 };
 
+// Whether end hosts wait for what they answer and send again what was lost (measurement.md, section
+// 2).
+enum class EndpointModel : std::uint8_t { kOpen, kClosed };
+
 // File names are empty where none was asked for.
 struct ReplayOptions {
   std::string config;
@@ -34,6 +38,8 @@ struct ReplayOptions {
   SideChoice sides;
   bool sides_given = false;  // else by inside_networks where they tell a flow's ends apart
   std::vector<TimedWipe> forget;
+  EndpointModel endpoints = EndpointModel::kOpen;
+  bool attribute = false;  // also with each function left out, and alone
   bool fix_checksums = false;
   bool quiet = false;
   bool json = false;                  // the summary as JSON

@@ -21,12 +21,12 @@
 namespace glassbox {
 
 struct Workload {
-  std::vector<std::string> files;  // base names
+  std::vector<std::string> files;   // base names
   std::vector<std::string> sha256;  // of each file
   std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;      // on the wire
-  std::uint64_t truncated = 0;  // packets of which the capture lacks bytes
-  std::uint64_t clamped = 0;    // capture time ran backwards
+  std::uint64_t bytes = 0;            // on the wire
+  std::uint64_t truncated = 0;        // packets of which the capture lacks bytes
+  std::uint64_t clamped = 0;          // capture time ran backwards
   std::uint64_t checksums_fixed = 0;  // by --fix-checksums, or completed on a live port
   std::optional<Instant> first;
   std::optional<Instant> last;
@@ -69,10 +69,23 @@ struct EffectRow {
   std::optional<std::uint64_t> flows;
 };
 
-// A step of the equivalence staircase taken alone (measurement.md 3: P0 to P3).
-struct Predicate {
-  std::uint64_t flows = 0;   // wanted whole flows that have the property
-  std::uint64_t of = 0;      // wanted whole flows
+// Flows by how far they climb (measurement.md 3), of the wanted whole ones.
+struct Staircase {
+  std::uint64_t of = 0;
+  std::array<std::uint64_t, 4> alone{};    // Pk
+  std::array<std::uint64_t, 4> reached{};  // Tk
+  // The hosts neither waited nor sent again: T2 and T3 are at least what they are.
+  bool lower_bounds = false;
+  // As if every UDP flow followed the address it was last reached from, where that differs.
+  std::optional<std::array<std::uint64_t, 4>> reached_if_agile;
+};
+
+// The staircase with a function left out, and with it alone; over the flows that the whole chain
+// wants.
+struct AttributionRow {
+  std::string function;
+  Staircase without;
+  Staircase alone;
 };
 
 struct FlowCounts {
@@ -89,8 +102,8 @@ struct FlowCounts {
 // The first packet on which a flow fell from a step.
 struct FlowFall {
   std::uint64_t flow = 0;
-  std::string name;      // "tcp 192.168.1.2:1000 > 198.51.100.1:80"
-  std::string step;      // "P0", "P1"
+  std::string name;  // "tcp 192.168.1.2:1000 > 198.51.100.1:80"
+  std::string step;  // "P0" to "P3"
   std::uint64_t packet = 0;
   std::string function;  // who pushed it; empty: nobody in particular
   std::string why;       // "ip.src", "drop no-mapping", "prevented"
@@ -125,9 +138,10 @@ struct Report {
   std::vector<EffectRow> effects;
   std::vector<FindingRow> findings;
   std::optional<FlowCounts> flows;
-  std::optional<Predicate> p0;
-  std::optional<Predicate> p1;
-  std::vector<FlowFall> falls;
+  std::optional<Staircase> staircase;
+  std::optional<std::vector<AttributionRow>> attribution;
+  std::vector<FlowFall> falls;     // the first ones
+  std::uint64_t falls_in_all = 0;  // more of them than are kept; 0: those that are kept
   std::optional<std::vector<OpennessRow>> openness;  // nullopt: not probed
   std::optional<std::uint64_t> payload_bytes_forwarded;
   std::optional<std::uint64_t> payload_bytes_read;
@@ -139,8 +153,8 @@ struct Report {
 // The state of every kind, up to `now`. The worker must have been settled to it.
 std::vector<StateRow> read_state(Worker& worker, const Config& config, Instant now);
 
-// Everything that the worker's books hold: balance, drops, state, effects, findings. The worker must
-// have been settled. Whether a drop was intended stays open.
+// Everything that the worker's books hold: balance, drops, state, effects, findings. The worker
+// must have been settled. Whether a drop was intended stays open.
 void read_books(Worker& worker, const Config& config, Instant now, Report& report);
 
 }  // namespace glassbox

@@ -155,11 +155,25 @@ Json flows_json(const std::optional<FlowCounts>& flows) {
           {"unknown", flows->unknown}, {"packets_without_flow", flows->packets_without}};
 }
 
-Json predicate_json(const std::optional<Predicate>& predicate) {
-  if (!predicate) return nullptr;
-  return {{"flows", predicate->flows},
-          {"of", predicate->of},
-          {"share", share_json(predicate->flows, predicate->of)}};
+Json predicate_json(const std::optional<Staircase>& staircase, std::size_t step) {
+  if (!staircase) return nullptr;
+  return {{"flows", staircase->alone[step]},
+          {"of", staircase->of},
+          {"share", share_json(staircase->alone[step], staircase->of)}};
+}
+
+Json step_json(const std::optional<Staircase>& staircase, std::size_t step) {
+  if (!staircase) return nullptr;
+  Json json = {
+      {"flows", staircase->reached[step]},
+      {"share", share_json(staircase->reached[step], staircase->of)},
+      // T0 and T1 do not ask what the hosts would have done, but they hold only with T2, T3.
+      {"lower_bound", staircase->lower_bounds && step >= 2}};
+  if (staircase->reached_if_agile) {
+    const std::uint64_t agile = (*staircase->reached_if_agile)[step];
+    json["if_agile"] = {{"flows", agile}, {"share", share_json(agile, staircase->of)}};
+  }
+  return json;
 }
 
 Json effects_json(const Report& report) {
@@ -190,23 +204,41 @@ Json falls_json(const Report& report) {
   return rows;
 }
 
+Json staircase_json(const std::optional<Staircase>& staircase) {
+  return {{"wire_exact", step_json(staircase, 0)},
+          {"endpoint_exact", step_json(staircase, 1)},
+          {"stream_exact", step_json(staircase, 2)},
+          {"completes", step_json(staircase, 3)}};
+}
+
+Json attribution_json(const Report& report) {
+  if (!report.attribution) return nullptr;
+  Json rows = Json::array();
+  for (const AttributionRow& row : *report.attribution) {
+    rows.push_back({{"function", row.function},
+                    {"without", staircase_json(row.without)},
+                    {"alone", staircase_json(row.alone)}});
+  }
+  return rows;
+}
+
 Json transparency_json(const Report& report) {
-  // Without the endpoints' side of it (P2, P3) there is no step of the staircase to state.
-  const Json staircase = {{"wire_exact", nullptr},
-                          {"endpoint_exact", nullptr},
-                          {"stream_exact", nullptr},
-                          {"completes", nullptr}};
+  const auto& stairs = report.staircase;
   // Without flows nobody looked for falls: an empty list would say that there were none.
-  const bool compared = report.p0.has_value() || report.p1.has_value();
+  const bool compared = stairs.has_value();
   const std::size_t listed = std::min(report.falls.size(), kMaxFalls);
+  const std::uint64_t all = std::max<std::uint64_t>(report.falls_in_all, report.falls.size());
   return {{"flows", report.flows ? Json(report.flows->wanted) : Json()},
-          {"staircase", staircase},
+          {"staircase", staircase_json(stairs)},
           {"predicates",
-           {{"note", "taken alone; T0..T3 need P2 and P3"},
-            {"P0", predicate_json(report.p0)},
-            {"P1", predicate_json(report.p1)}}},
+           {{"note", "taken alone; Tk is Pk and Tk+1"},
+            {"P0", predicate_json(stairs, 0)},
+            {"P1", predicate_json(stairs, 1)},
+            {"P2", predicate_json(stairs, 2)},
+            {"P3", predicate_json(stairs, 3)}}},
           {"falls", compared ? falls_json(report) : Json()},
-          {"falls_omitted", compared ? Json(report.falls.size() - listed) : Json()},
+          {"falls_omitted", compared ? Json(all - listed) : Json()},
+          {"attribution", attribution_json(report)},
           {"fate_sharing_exposure", nullptr},
           {"effects", effects_json(report)},
           {"exposure",

@@ -129,6 +129,55 @@ void add_packets(const Report& report, Page& page) {
   }
 }
 
+struct StairWords {
+  const char* name;
+  const char* means;
+};
+constexpr std::array<StairWords, 4> kStairs = {{
+    {"T0 wire-exact", "the same packets"},
+    {"T1 endpoint-exact", "the same datagrams, addresses, ports, signals"},
+    {"T2 stream-exact", "the same application bytes"},
+    {"T3 completes", "the exchange finishes"},
+}};
+
+void add_staircase(const Staircase& staircase, Page& page) {
+  TextTable table("lrrl");
+  for (std::size_t step = 0; step < kStairs.size(); ++step) {
+    std::string flows = with_commas(staircase.reached[step]);
+    std::string share = share_text(staircase.reached[step], staircase.of);
+    if (staircase.reached_if_agile) {
+      const std::uint64_t agile = (*staircase.reached_if_agile)[step];
+      if (agile != staircase.reached[step]) {
+        flows += " to " + with_commas(agile);
+        share += " to " + share_text(agile, staircase.of);
+      }
+    }
+    const bool bound = staircase.lower_bounds && step >= 2;
+    table.add({kStairs[step].name, (bound ? ">= " : "") + flows, share, kStairs[step].means});
+  }
+  page.line(fmt::format("  of {}{}:", plural(staircase.of, "wanted whole flow"),
+                        staircase.lower_bounds
+                            ? " (>= lower bounds: --endpoints closed sends again what is lost)"
+                            : ""));
+  page.indented(table.lines(page.width() - 2));
+}
+
+void add_attribution(const std::vector<AttributionRow>& rows, Page& page) {
+  page.heading("Attribution", "flows that reach T0 to T3 without the function, and with it alone");
+  TextTable table("lrrrrrrrr");
+  for (const AttributionRow& row : rows) {
+    std::vector<std::string> cells = {row.function};
+    for (const Staircase* staircase : {&row.without, &row.alone}) {
+      for (std::size_t step = 0; step < kStairs.size(); ++step) {
+        cells.push_back((step == 0 ? staircase == &row.without ? "without " : "alone " : "") +
+                        share_text(staircase->reached[step], staircase->of));
+      }
+    }
+    table.add(std::move(cells));
+  }
+  page.indented(table.lines(page.width() - 2));
+}
+
 void add_flows(const Report& report, Page& page) {
   if (!report.flows) return;
   const FlowCounts& flows = *report.flows;
@@ -141,17 +190,8 @@ void add_flows(const Report& report, Page& page) {
     words.push_back(plural(flows.packets_without, "packet") + " of no flow");
   }
   page.items("", words);
-  TextTable table("lll");
-  const auto add = [&](const char* name, const std::optional<Predicate>& step, const char* means) {
-    if (!step) return;
-    table.add({name,
-               fmt::format("{} of {} wanted whole flows ({})", with_commas(step->flows),
-                           with_commas(step->of), share_text(step->flows, step->of)),
-               means});
-  };
-  add("P0 wire-exact", report.p0, "the same packets");
-  add("P1 endpoint-exact", report.p1, "the same addresses, ports, signals");
-  page.indented(table.lines(page.width() - 2));
+  if (report.staircase) add_staircase(*report.staircase, page);
+  if (report.attribution) add_attribution(*report.attribution, page);
 }
 
 std::vector<DropRow> by_packets(std::vector<DropRow> rows) {
@@ -203,10 +243,13 @@ void add_state(const Report& report, Page& page) {
       continue;
     }
     const StateBand band = band_of(row);
-    std::vector<std::string> cells = {
-        qualified(row), std::string(name_of(band)), with_commas(census.entries()),
-        with_commas(census.peak_entries()), with_commas(census.bytes_per_entry()),
-        bytes_text(census.peak_bytes()), with_commas(census.refused_total())};
+    std::vector<std::string> cells = {qualified(row),
+                                      std::string(name_of(band)),
+                                      with_commas(census.entries()),
+                                      with_commas(census.peak_entries()),
+                                      with_commas(census.bytes_per_entry()),
+                                      bytes_text(census.peak_bytes()),
+                                      with_commas(census.refused_total())};
     if (wiped) cells.push_back(with_commas(census.ended_total(Ending::kForgotten)));
     table.add(std::move(cells));
   }

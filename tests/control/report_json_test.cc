@@ -85,9 +85,6 @@ TEST(ReportJson, HasEveryNameOfTheContract) {
 
 TEST(ReportJson, WhatNoReplayMeasuresYetIsNull) {
   const Json json = json_of(sample_report());
-  for (const auto& [name, step] : json["transparency"]["staircase"].items()) {
-    EXPECT_TRUE(step.is_null()) << name;
-  }
   EXPECT_TRUE(json["transparency"]["fate_sharing_exposure"].is_null());
   EXPECT_TRUE(json["transparency"]["exposure"]["opaque_bytes"].is_null());
   EXPECT_TRUE(json["forgetting"].is_null());
@@ -98,8 +95,12 @@ TEST(ReportJson, WhatARunDidNotMeasureIsNullAndNotZero) {
   EXPECT_TRUE(json["flows"].is_null());
   const Json& transparency = json["transparency"];
   EXPECT_TRUE(transparency["flows"].is_null());
-  EXPECT_TRUE(transparency["predicates"]["P0"].is_null());
-  EXPECT_TRUE(transparency["predicates"]["P1"].is_null());
+  for (const char* step : {"P0", "P1", "P2", "P3"}) {
+    EXPECT_TRUE(transparency["predicates"][step].is_null()) << step;
+  }
+  for (const auto& [name, step] : transparency["staircase"].items()) {
+    EXPECT_TRUE(step.is_null()) << name;
+  }
   EXPECT_TRUE(transparency["falls"].is_null());
   EXPECT_TRUE(transparency["falls_omitted"].is_null());
   EXPECT_TRUE(transparency["exposure"]["payload_bytes_read"].is_null());
@@ -144,6 +145,32 @@ TEST(ReportJson, NumbersAreTheReports) {
   EXPECT_EQ(json["state"][0]["idle_lifetime_seconds"]["parameter"], "udp, tcp_established");
 }
 
+TEST(ReportJson, StaircaseStatesWhatIsALowerBound) {
+  Report report = sample_report();
+  Json stairs = json_of(report)["transparency"]["staircase"];
+  EXPECT_EQ(stairs["wire_exact"]["flows"], 9);
+  EXPECT_EQ(stairs["wire_exact"]["lower_bound"], false);
+  EXPECT_EQ(stairs["stream_exact"]["flows"], 188) << "P2 alone says nothing of T2";
+  EXPECT_EQ(stairs["stream_exact"]["lower_bound"], true);
+  EXPECT_EQ(stairs["completes"]["share"], 0.965854);
+  EXPECT_EQ(stairs["completes"]["lower_bound"], true);
+  EXPECT_FALSE(stairs["completes"].contains("if_agile"));
+  report.staircase->lower_bounds = false;
+  report.staircase->reached_if_agile = {9, 15, 188, 203};
+  stairs = json_of(report)["transparency"]["staircase"];
+  EXPECT_EQ(stairs["completes"]["lower_bound"], false);
+  EXPECT_EQ(stairs["completes"]["if_agile"]["flows"], 203);
+}
+
+TEST(ReportJson, AttributionLeavesEachFunctionOutAndTakesItAlone) {
+  const Json rows = json_of(sample_report())["transparency"]["attribution"];
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[1]["function"], "nat44");
+  EXPECT_EQ(rows[1]["without"]["wire_exact"]["flows"], 180);
+  EXPECT_EQ(rows[1]["alone"]["completes"]["share"], 0.995122);
+  EXPECT_TRUE(json_of(empty_report())["transparency"]["attribution"].is_null());
+}
+
 TEST(ReportJson, ClassIsAsConfiguredBesideTheDeclaredOne) {
   const Json json = json_of(sample_report());
   EXPECT_EQ(json["state"][0]["class"], "soft");
@@ -162,7 +189,7 @@ TEST(ReportJson, EffectCarriesTheClassOfItsField) {
 
 TEST(ReportJson, ShareOfNothingIsNull) {
   Report report = sample_report();
-  report.p0 = Predicate{.flows = 0, .of = 0};
+  report.staircase = Staircase{};
   const Json predicate = json_of(report)["transparency"]["predicates"]["P0"];
   EXPECT_EQ(predicate["of"], 0);
   EXPECT_TRUE(predicate["share"].is_null());
@@ -194,6 +221,9 @@ TEST(ReportJson, LongListOfFallsIsCutAndTheRestCounted) {
   const Json transparency = json_of(report)["transparency"];
   EXPECT_EQ(transparency["falls"].size(), kMaxFalls);
   EXPECT_EQ(transparency["falls_omitted"], 5);
+  report.falls.resize(kMaxFalls);
+  report.falls_in_all = kMaxFalls + 7;
+  EXPECT_EQ(json_of(report)["transparency"]["falls_omitted"], 7);
 }
 
 TEST(ReportJson, NameThatIsNoUtf8IsStillJson) {

@@ -132,8 +132,17 @@ Report sample_report() {
                             .refused = 25,
                             .unknown = 8,
                             .packets_without = 47};
-  report.p0 = Predicate{.flows = 9, .of = 205};
-  report.p1 = Predicate{.flows = 15, .of = 205};
+  report.staircase = Staircase{.of = 205,
+                               .alone = {9, 15, 190, 198},
+                               .reached = {9, 15, 188, 198},
+                               .lower_bounds = true,
+                               .reached_if_agile = std::nullopt};
+  report.attribution = {{"firewall", {.of = 205, .reached = {9, 15, 200, 204}},
+                         {.of = 205, .reached = {190, 190, 195, 199}}},
+                        {"nat44", {.of = 205, .reached = {180, 180, 190, 199}},
+                         {.of = 205, .reached = {9, 15, 200, 204}}},
+                        {"inspect", {.of = 205, .reached = {9, 15, 190, 198}},
+                         {.of = 205, .reached = {203, 203, 203, 203}}}};
   for (std::uint64_t flow = 1; flow <= 40; ++flow) {
     report.falls.push_back(
         {flow, "tcp 192.168.7.10:" + std::to_string(40000 + flow) + " > 203.0.113.80:80",

@@ -70,10 +70,26 @@ def sums_wrong(report):
         for row in report[table] or []:
             if row['function'] not in known:
                 yield '%s: %s is not in the chain' % (table, row['function'])
-    for step in ('P0', 'P1'):
-        predicate = report['transparency']['predicates'][step]
-        if predicate and predicate['flows'] > predicate['of']:
-            yield '%s: more flows than there are' % step
+    yield from staircase_wrong(report['transparency'])
+
+
+def staircase_wrong(transparency):
+    """Each step has fewer flows than the one after it, and no more than hold its predicate."""
+    below = 0
+    for name, step in zip(('P0', 'P1', 'P2', 'P3'), transparency['staircase'].values()):
+        predicate = transparency['predicates'][name]
+        if (predicate is None) != (step is None):
+            yield '%s and its step are not measured together' % name
+            continue
+        if predicate is None:
+            continue
+        if predicate['flows'] > predicate['of']:
+            yield '%s: more flows than there are' % name
+        if step['flows'] > predicate['flows']:
+            yield '%s: more flows reach the step than hold it' % name
+        if step['flows'] < below:
+            yield '%s: fewer flows reach the step than the one before it' % name
+        below = step['flows']
 
 
 def wrong_with(validator, path):

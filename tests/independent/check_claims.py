@@ -89,9 +89,11 @@ class Comparison:
 class Checker:
     """All checks of one run; one method for each rule of the contract."""
 
-    def __init__(self, presented, egress, lines, failures, fixed=False, comments=False):
+    def __init__(self, presented, egress, lines, failures, fixed=False, comments=False,
+                 closed=False):
         self.presented, self.egress, self.lines = presented, egress, lines
         self.failures, self.fixed, self.comments = failures, fixed, comments
+        self.closed = closed
         self.compared = self.identical = 0
 
     def run(self):
@@ -160,7 +162,8 @@ class Checker:
                 if packet.interface != line["side"]:
                     self.failures.add(ledger.where(line), f"was presented on {packet.interface}, "
                                                           f"not {line['side']}")
-                if packet.time not in (stamp, latest) and not line.get("again"):
+                late = self.closed and packet.time > stamp
+                if packet.time not in (stamp, latest) and not late:
                     self.failures.add(ledger.where(line), f"was presented at {packet.time} ns, "
                                                           f"not {line['t']}")
             for out in self._outs(line):
@@ -416,7 +419,8 @@ def check(args):
     presented = load_pcapng(args.presented, failures)
     egress = load_pcapng(args.egress, failures)
     lines = ledger.load(args.packets, failures)
-    checker = Checker(presented, egress, lines, failures, args.fixed_checksums, args.comments)
+    checker = Checker(presented, egress, lines, failures, args.fixed_checksums, args.comments,
+                      args.closed)
     checker.run()
     if args.capture:
         checker.check_capture(load_captures(args.capture))
@@ -441,6 +445,8 @@ def main(argv=None):
                         help="the run had --fix-checksums: wrong ones may have become right")
     parser.add_argument("--comments", action="store_true",
                         help="egress comments must name verdict, functions and fields")
+    parser.add_argument("--closed", action="store_true",
+                        help="closed loop: packets may enter late, and be offered again")
     try:
         return check(parser.parse_args(argv))
     except (OSError, ValueError, pcapfile.CaptureError) as error:

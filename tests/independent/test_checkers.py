@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 import check_claims
 import check_identical
+import check_staircase
 import check_whole
 import fields
 import frames
@@ -526,6 +527,68 @@ class Whole(Folder):
             self.skipTest("no tshark: its second opinion was not tried")
         self.lose(5, verdict="drop", by="nat44", reason="x")
         self.assert_caught("tshark, inside: 2 ACKs of unseen segments, 0 in the capture")
+
+
+class Staircase(Folder):
+    """The second climb finds the steps that a report has wrong."""
+
+    def setUp(self):
+        super().setUp()
+        udp = [frames.udp(frames.CLIENT, frames.SERVER, 5000, 9, b"ask"),
+               frames.udp(frames.SERVER, frames.CLIENT, 9, 5000, b"answer")]
+        self.capture = frames.capture(frames.conversation() + udp)
+
+    def judge(self, box, fallen):
+        """Of what the box wrote, with a report in which these (flow, step) fell."""
+        capture, presented, egress, lines = box.write(self.folder)
+        report = {"flows": {"refused": 0}, "transparency": {
+            "falls_omitted": 0, "falls": [{"flow": flow, "step": step} for flow, step in fallen]}}
+        (self.folder / "r.json").write_text(json.dumps(report))
+        return run(check_staircase, capture, presented, egress, lines, "--report",
+                   self.folder / "r.json")
+
+    def test_wire_climbs_all(self):
+        status, text = self.judge(toybox.ToyBox(self.capture, translate=False), [])
+        self.assertEqual(status, 0, text)
+        self.assertIn("flows 2, P0 2, P1 2, P2 2, P3 2", text)
+
+    def test_translation_falls_from_the_first_two(self):
+        fallen = [(flow, step) for flow in (1, 2) for step in ("P0", "P1")]
+        status, text = self.judge(toybox.ToyBox(self.capture), fallen)
+        self.assertEqual(status, 0, text)
+        for wrong in (fallen[1:], fallen[:2], fallen + [(2, "P2")], fallen + [(1, "P3")]):
+            status, text = self.judge(toybox.ToyBox(self.capture), wrong)
+            self.assertEqual(status, 1, f"{wrong}: {text}")
+
+    def lost(self, number):
+        """A wire that drops one packet."""
+        box = toybox.ToyBox(self.capture, translate=False)
+        line = box.lines[number - 1]
+        line.update(verdict="drop", by="x", reason="y", out=[])
+        del box.egress[number - 1]
+        for later in box.lines[number:]:
+            later["out"][0]["n"] -= 1
+        box.egress = [p._replace(index=i) for i, p in enumerate(box.egress, 1)]
+        return box
+
+    def test_lost_bytes_fall_from_all(self):
+        fallen = [(1, step) for step in ("P0", "P1", "P2", "P3")]
+        self.assertEqual(self.judge(self.lost(4), fallen)[0], 0)
+        self.assertEqual(self.judge(self.lost(4), fallen[:3])[0], 1)
+
+    def test_lost_acknowledgement_is_no_lost_byte(self):
+        fallen = [(1, "P0"), (1, "P1")]
+        status, text = self.judge(self.lost(3), fallen)
+        self.assertEqual(status, 0, text)
+
+    def test_changed_bytes_complete_and_are_others(self):
+        box = toybox.ToyBox(self.capture, translate=False)
+        changed = box.egress[9]
+        box.egress[9] = changed._replace(data=changed.data[:-1] + b"X")
+        fallen = [(2, step) for step in ("P0", "P1", "P2")]
+        status, text = self.judge(box, fallen)
+        self.assertEqual(status, 0, text)
+        self.assertEqual(self.judge(box, fallen[:2])[0], 1)
 
 
 class Identical(Folder):

@@ -7,7 +7,8 @@
 Captures: configs/demo.pcap always; those in $GLASSBOX_WORKLOADS or ../shared/workloads when there.
 For each: the books balance; the wire is identical, packet for packet; what differs between presented
 and egress packets is what was claimed, byte by byte (tests/independent, which shares no code with
-glassbox); the same replay twice gives the same bytes; reports fit their schema. With --tshark, its
+glassbox), in open and in closed loop; the staircase nests on every flow, and a wire holds all of it;
+the same replay twice gives the same bytes; reports fit their schema. With --tshark, its
 verdict on checksums and on whole connections behind the NAT too.
 """
 import argparse
@@ -45,11 +46,11 @@ def run(*command, expect=0):
     return done.stdout
 
 
-def replay(glassbox, config, capture, folder):
+def replay(glassbox, config, capture, folder, *options):
     folder.mkdir()
     run(glassbox, "replay", config, capture, "--presented", folder / "i.pcapng",
         "--out", folder / "o.pcapng", "--packets", folder / "p.jsonl",
-        "--report", folder / "r", "--quiet")
+        "--report", folder / "r", "--quiet", *options)
     report = json.loads((folder / "r" / "report.json").read_text())
     if report["conservation"]["balanced"] is not True:
         raise Failed(f"not balanced: {report['conservation']}")
@@ -57,17 +58,56 @@ def replay(glassbox, config, capture, folder):
 
 
 def check_wire(glassbox, capture, folder):
+    """The wire is identical, and every flow climbs all four steps: nobody waits, nobody is refused."""
     config = ROOT / "configs" / "wire.yaml"
     folder.mkdir()
-    run(glassbox, "replay", config, capture, "--out", folder / "o.pcapng", "--quiet")
-    run(sys.executable, REFEREE / "check_identical.py", capture, folder / "o.pcapng", "--clamped-time")
+    for model in ("open", "closed"):
+        run(glassbox, "replay", config, capture, "--out", folder / f"{model}.pcapng", "--quiet",
+            "--report", folder / model, "--endpoints", model)
+        run(sys.executable, REFEREE / "check_identical.py", capture, folder / f"{model}.pcapng",
+            "--clamped-time")
+        report = json.loads((folder / model / "report.json").read_text())
+        stairs = check_staircase(report)
+        if any(step["flows"] != report["flows"]["wanted"] for step in stairs.values()):
+            raise Failed(f"{model}: the wire does not hold every step: {stairs}")
+
+
+def check_staircase(report):
+    """As many flows reach a step as hold it: no flow holds one and lacks the next."""
+    stairs = report["transparency"]["staircase"]
+    alone = report["transparency"]["predicates"]
+    for predicate, (name, step) in zip(("P0", "P1", "P2", "P3"), stairs.items()):
+        if step["flows"] != alone[predicate]["flows"]:
+            raise Failed(f"{alone[predicate]['flows']} flows hold {predicate}, of which "
+                         f"{step['flows']} reach {name}: the steps do not nest")
+    return stairs
+
+
+def check_closed(glassbox, config, capture, folder):
+    """Hosts that wait and send again: the same books, and no flow fares worse than without."""
+    closed = replay(glassbox, config, capture, folder, "--endpoints", "closed")
+    i, o, p = (closed / name for name in OUTPUTS)
+    run(sys.executable, REFEREE / "check_claims.py", i, o, p, "--capture", capture,
+        "--report", closed / "r" / "report.json", "--comments", "--closed")
+    run(sys.executable, REFEREE / "check_staircase.py", capture, i, o, p,
+        "--report", closed / "r" / "report.json")
+    opened = json.loads((folder.parent / config.stem / "r" / "report.json").read_text())
+    report = json.loads((closed / "r" / "report.json").read_text())
+    for name, step in check_staircase(report).items():
+        if name in ("stream_exact", "completes") and \
+                step["flows"] < opened["transparency"]["staircase"][name]["flows"]:
+            raise Failed(f"{name}: {step['flows']} flows in closed loop, more in open loop")
 
 
 def check_chain(glassbox, config, capture, folder, tshark):
     replay(glassbox, config, capture, folder)
+    check_staircase(json.loads((folder / "r" / "report.json").read_text()))
     i, o, p = (folder / name for name in OUTPUTS)
     run(sys.executable, REFEREE / "check_claims.py", i, o, p, "--capture", capture,
         "--report", folder / "r" / "report.json", "--comments")
+    if config.stem == "nat44":
+        run(sys.executable, REFEREE / "check_staircase.py", capture, i, o, p,
+            "--report", folder / "r" / "report.json")
     if tshark and config.stem in ("demo", "nat44"):
         run(sys.executable, REFEREE / "tshark_checksums.py", i, o, p)
         run(sys.executable, REFEREE / "check_whole.py", capture, o, p, "--presented", i,
@@ -75,8 +115,8 @@ def check_chain(glassbox, config, capture, folder, tshark):
 
 
 def check_repeatable(glassbox, config, capture, folder):
-    first = replay(glassbox, config, capture, folder / "1")
-    second = replay(glassbox, config, capture, folder / "2")
+    first = replay(glassbox, config, capture, folder / "1", "--endpoints", "closed")
+    second = replay(glassbox, config, capture, folder / "2", "--endpoints", "closed")
     for name in OUTPUTS + ("r/report.json", "r/report.html"):
         if not filecmp.cmp(first / name, second / name, shallow=False):
             raise Failed(f"{name} differs between two equal replays")
@@ -99,6 +139,8 @@ def check_capture(glassbox, capture, tshark):
                 continue
             checks.append((name, lambda name=name, config=config: check_chain(
                 glassbox, config, capture, folder / name, tshark)))
+        checks.append(("closed", lambda: check_closed(glassbox, CHAINS["nat44"], capture,
+                                                      folder / "closed")))
         (folder / "twice").mkdir()
         checks.append(("twice", lambda: check_repeatable(glassbox, CHAINS["random"], capture,
                                                          folder / "twice")))

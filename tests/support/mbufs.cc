@@ -35,7 +35,7 @@ void EalEnvironment::SetUp() {
                                         "-l",
                                         std::to_string(first_allowed_cpu()),
                                         "-m",
-                                        "128",
+                                        "320",
                                         "--no-shconf",
                                         "--no-telemetry",
                                         "--iova-mode=va",

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Counts effects as the report shows them: packets, bytes and flows by function, side and field. A
+// packet costs one look at the few sets of fields that functions change.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/replay/flow_index.h"
+#include "control/report/report.h"
+#include "dataplane/ledger.h"
+
+namespace glassbox {
+
+class EffectBook {
+ public:
+  explicit EffectBook(std::uint32_t flows) : seen_(flows, 0) {}
+
+  void count(FunctionId function, Side side, const FieldSet& fields, FlowNumber flow,
+             std::uint32_t bytes);
+  // In the order of function, side and field.
+  std::vector<EffectRow> rows(const std::vector<std::string>& functions) const;
+
+ private:
+  static constexpr std::size_t kFields = static_cast<std::size_t>(Field::kCount);
+  struct Row {
+    FunctionId function;
+    Side side;
+    FieldSet fields;
+    Tally tally;
+  };
+  // What a flow has been counted for, by function and side.
+  struct Seen {
+    FunctionId function;
+    Side side;
+    FieldSet fields;
+    std::uint32_t next;  // index + 1; 0: the last one
+  };
+  void count_flow(FunctionId function, Side side, const FieldSet& fields, FlowNumber flow);
+
+  using Counts = std::array<std::array<std::array<std::uint64_t, kFields>, kSides>, kMaxFunctions>;
+  std::vector<Row> rows_;
+  std::vector<std::uint32_t> seen_;  // by flow: index + 1 into entries_
+  std::vector<Seen> entries_;
+  std::unique_ptr<Counts> flows_ = std::make_unique<Counts>();
+};
+
+}  // namespace glassbox

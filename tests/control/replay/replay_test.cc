@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// End hosts and staircase, on small captures and a function that each test scripts.
+#include "control/replay/replay.h"
+
+#include <gtest/gtest.h>
+#include <rte_tcp.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "dataplane/mbuf_bytes.h"
+#include "tests/support/packets.h"
+#include "tests/support/test_functions.h"
+
+namespace glassbox::test {
+namespace {
+
+using Script = std::function<void(Packet&, Context&)>;
+Script script;  // what the function does to a packet
+
+class Scripted : public TestFunction {
+ public:
+  Scripted() : TestFunction("scripted") {
+    spec_.edits = FieldSet::of(Field::kTcpSrcPort, Field::kTcpSeq, Field::kTcpAck,
+                               Field::kTcpPayload, Field::kUdpPayload, Field::kIpTtl);
+  }
+  void packet(Packet& packet, Context& context) override {
+    if (script) script(packet, context);
+  }
+};
+const FunctionSpec kScripted{.name = "scripted", .summary = "does what a test says"};
+const FunctionType kType{kScripted, [](const Build&) -> std::unique_ptr<NetworkFunction> {
+                           return std::make_unique<Scripted>();
+                         }};
+
+std::string payload_of(const Packet& packet) {
+  if (packet.ip_end <= packet.payload) return "";
+  std::string text(packet.ip_end - packet.payload, '\0');
+  read_bytes(packet.mbuf, packet.payload,
+             {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  return text;
+}
+
+constexpr const char* kClient = "192.168.1.2:1000";
+constexpr const char* kServer = "198.51.100.1:80";
+Frame client() { return frame().tcp(kClient, kServer); }
+Frame server() { return frame().tcp(kServer, kClient); }
+
+// A capture, and what becomes of it.
+class Workload {
+ public:
+  Workload& at(double seconds, const Bytes& frame) {
+    const auto us = static_cast<std::uint64_t>(seconds * 1e6 + 0.5);
+    const auto word = [&](std::uint64_t value) {
+      for (int i = 0; i < 4; ++i) file_ += static_cast<char>(value >> (8 * i));
+    };
+    word(1'000'000 + us / 1'000'000), word(us % 1'000'000), word(frame.size()), word(frame.size());
+    file_.append(frame.begin(), frame.end());
+    return *this;
+  }
+  // Handshake at 0 s; "ask" at 1, "answer" at 2, "more" at 3, "done" at 4, both FINs behind.
+  Workload& conversation() {
+    at(0.0, client().flags("S").seq(100)).at(0.1, server().flags("SA").seq(500).ack(101));
+    at(0.2, client().flags("A").seq(101).ack(501));
+    at(1.0, client().flags("PA").seq(101).ack(501).payload("ask"));
+    at(2.0, server().flags("PA").seq(501).ack(104).payload("answer"));
+    at(3.0, client().flags("PA").seq(104).ack(507).payload("more"));
+    at(4.0, server().flags("PA").seq(507).ack(108).payload("done"));
+    at(4.5, client().flags("FA").seq(108).ack(511));
+    return at(4.6, server().flags("FA").seq(511).ack(109));
+  }
+  Replay& replay(EndpointModel model) {
+    load();
+    replay_ =
+        std::make_unique<Replay>(config_, *image_, *index_, Replay::Setup{.endpoints = model});
+    replay_->run();
+    return *replay_;
+  }
+  const RunOutcome& run(EndpointModel model) { return replay(model).outcome(); }
+  void load() {
+    if (image_ != nullptr) return;
+    const std::string path = ::testing::TempDir() + "replay-" + std::to_string(getpid()) + ".pcap";
+    std::ofstream(path, std::ios::binary) << file_;
+    image_ = std::make_unique<CaptureImage>(std::vector{path}, [](double) {});
+    std::filesystem::remove(path);
+    index_ =
+        std::make_unique<FlowIndex>(*image_, SideChoice{}, std::vector<Prefix>{}, [](double) {});
+  }
+  const Config& config() const { return config_; }
+  const CaptureImage& image() const { return *image_; }
+  const FlowIndex& index() const { return *index_; }
+
+ private:
+  static Config chain() {
+    static const std::array<const FunctionType*, 1> registry = {&kType};
+    return parse_config("chain: [scripted]\n", "test.yaml", registry);
+  }
+  std::string file_ =
+      std::string("\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\xff\xff\0\0\1\0\0\0", 24);
+  Config config_ = chain();
+  std::unique_ptr<CaptureImage> image_;
+  std::unique_ptr<FlowIndex> index_;
+  std::unique_ptr<Replay> replay_;
+};
+
+class ReplayTest : public ::testing::Test {
+ protected:
+  void SetUp() override { script = nullptr; }
+  void TearDown() override { script = nullptr; }
+
+  // Drops the first `times` packets with this payload.
+  static void lose(const std::string& payload, int times) {
+    script = [payload, left = times](Packet& packet, Context& context) mutable {
+      if (payload_of(packet) == payload && left-- > 0) context.drop(packet, 0);
+    };
+  }
+  static std::string steps(const FlowOutcome& flow) {
+    std::string text;
+    for (std::size_t k = 0; k < kSteps; ++k) text += flow.p(k) ? 'P' : '-';
+    return text;
+  }
+  static double seconds(Instant time) {
+    return std::chrono::duration<double>(time.time_since_epoch()).count() - 1e6;
+  }
+};
+
+constexpr EndpointModel kOpen = EndpointModel::kOpen;
+constexpr EndpointModel kClosed = EndpointModel::kClosed;
+
+TEST_F(ReplayTest, AFlowThatNothingHappensToHoldsAllSteps) {
+  for (const EndpointModel model : {kOpen, kClosed}) {
+    Workload workload;
+    const RunOutcome& outcome = workload.conversation().run(model);
+    EXPECT_EQ(steps(outcome.flow(1)), "PPPP");
+    EXPECT_EQ(outcome.flow(1).deliveries, 9u);
+    EXPECT_EQ(outcome.packet(9).place, 9u);
+    EXPECT_TRUE(outcome.falls.empty());
+  }
+}
+
+TEST_F(ReplayTest, OpenLoopPreventsWhatALossWouldHavePrevented) {
+  lose("ask", 1);
+  Workload workload;
+  const RunOutcome& outcome = workload.conversation().run(kOpen);
+  EXPECT_EQ(steps(outcome.flow(1)), "----");
+  EXPECT_EQ(outcome.packet(4).verdict, Verdict::kDrop);
+  EXPECT_EQ(outcome.packet(5).verdict, Verdict::kPrevented) << "it answers what never came";
+  EXPECT_EQ(outcome.packet(6).verdict, Verdict::kPrevented);
+  ASSERT_EQ(outcome.falls.size(), 4u);
+  for (const StepFall& fall : outcome.falls) {
+    EXPECT_EQ(fall.packet, 4u);
+    EXPECT_EQ(fall.function, 0);
+    EXPECT_EQ(fall.why, StepFall::Why::kDropped);
+  }
+}
+
+TEST_F(ReplayTest, ClosedLoopOffersALostSegmentAgainAndKeepsTheGaps) {
+  lose("ask", 1);
+  Workload workload;
+  const RunOutcome& outcome = workload.conversation().run(kClosed);
+  EXPECT_EQ(steps(outcome.flow(1)), "--PP") << "the streams are whole in the end";
+  EXPECT_EQ(outcome.packet(4).sendings, 2);
+  EXPECT_NEAR(seconds(outcome.packet(4).delivered), 2.0, 1e-6) << "a second after the first time";
+  EXPECT_NEAR(seconds(outcome.packet(5).sent), 2.0, 1e-6) << "it was due and only waited for that";
+  EXPECT_EQ(outcome.flow(1).undelivered, 0u);
+}
+
+TEST_F(ReplayTest, WhatWaitedDelaysTheRestOfItsFlow) {
+  lose("ask", 2);
+  Workload workload;
+  const RunOutcome& outcome = workload.conversation().run(kClosed);
+  EXPECT_NEAR(seconds(outcome.packet(4).delivered), 4.0, 1e-6) << "3 s after it was sent first";
+  EXPECT_NEAR(seconds(outcome.packet(5).sent), 4.0, 1e-6);
+  EXPECT_NEAR(seconds(outcome.packet(6).sent), 5.0, 1e-6);
+  EXPECT_NEAR(seconds(outcome.packet(9).sent), 6.6, 1e-6) << "past the capture's end";
+  EXPECT_EQ(steps(outcome.flow(1)), "--PP");
+}
+
+TEST_F(ReplayTest, ASenderGivesUpAfterSixMoreTries) {
+  lose("ask", 6);
+  Workload patient;
+  const RunOutcome& last = patient.conversation().run(kClosed);
+  EXPECT_NEAR(seconds(last.packet(4).delivered), 64.0, 1e-6);
+  EXPECT_EQ(last.packet(4).sendings, 7);
+  EXPECT_TRUE(last.flow(1).p(3));
+  lose("ask", 7);
+  Workload hopeless;
+  const RunOutcome& outcome = hopeless.conversation().run(kClosed);
+  EXPECT_EQ(outcome.packet(4).sendings, 7);
+  EXPECT_EQ(steps(outcome.flow(1)), "----");
+  for (std::uint64_t n = 5; n <= 9; ++n) {
+    EXPECT_EQ(outcome.packet(n).verdict, Verdict::kPrevented) << n;
+    EXPECT_EQ(outcome.packet(n).sendings, 0) << n;
+  }
+}
+
+TEST_F(ReplayTest, OtherFlowsDoNotWait) {
+  lose("ask", 2);
+  Workload workload;
+  workload.at(0.0, client().flags("S").seq(100)).at(0.1, server().flags("SA").seq(500).ack(101));
+  workload.at(0.2, client().flags("A").seq(101).ack(501));
+  workload.at(1.0, client().flags("PA").seq(101).ack(501).payload("ask"));
+  workload.at(1.5, frame().udp("192.168.1.3:5", "198.51.100.1:9").payload("q"));
+  workload.at(1.6, frame().udp("198.51.100.1:9", "192.168.1.3:5").payload("r"));
+  workload.at(2.0, server().flags("PA").seq(501).ack(104).payload("answer"));
+  const RunOutcome& outcome = workload.run(kClosed);
+  EXPECT_NEAR(seconds(outcome.packet(6).delivered), 1.6, 1e-6);
+  EXPECT_EQ(steps(outcome.flow(2)), "PPPP");
+}
+
+TEST_F(ReplayTest, NobodyAnswersADatagramThatNeverCame) {
+  lose("q1", 1);
+  for (const EndpointModel model : {kOpen, kClosed}) {
+    Workload workload;
+    workload.at(0, frame().udp("192.168.1.3:5", "198.51.100.1:9").payload("q1"));
+    workload.at(1, frame().udp("198.51.100.1:9", "192.168.1.3:5").payload("r1"));
+    lose("q1", 1);
+    const RunOutcome& outcome = workload.run(model);
+    EXPECT_EQ(outcome.packet(2).verdict, Verdict::kPrevented);
+    EXPECT_EQ(steps(outcome.flow(1)), "----");
+  }
+}
+
+TEST_F(ReplayTest, OneDatagramOfEveryRunIsEnoughToComplete) {
+  lose("q2", 1);
+  Workload workload;
+  workload.at(0, frame().udp("192.168.1.3:5", "198.51.100.1:9").payload("q1"));
+  workload.at(0.1, frame().udp("192.168.1.3:5", "198.51.100.1:9").payload("q2"));
+  workload.at(0.2, frame().udp("198.51.100.1:9", "192.168.1.3:5").payload("r"));
+  EXPECT_EQ(steps(workload.run(kOpen).flow(1)), "---P");
+  lose("q2", 1);
+  Workload slow;
+  slow.at(0, frame().udp("192.168.1.3:5", "198.51.100.1:9").payload("q1"));
+  slow.at(1.1, frame().udp("192.168.1.3:5", "198.51.100.1:9").payload("q2"));
+  slow.at(1.2, frame().udp("198.51.100.1:9", "192.168.1.3:5").payload("r"));
+  EXPECT_EQ(steps(slow.run(kOpen).flow(1)), "----") << "a run ends after a second";
+}
+
+TEST_F(ReplayTest, ChangedPayloadIsAnotherStreamThatCompletes) {
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet) != "answer") return;
+    const std::array<std::uint8_t, 1> letter = {'A'};
+    context.edit(packet).replace_payload(0, 1, letter, context.pool());
+  };
+  Workload workload;
+  const RunOutcome& outcome = workload.conversation().run(kClosed);
+  EXPECT_EQ(steps(outcome.flow(1)), "---P");
+  ASSERT_EQ(outcome.falls.size(), 3u);
+  EXPECT_EQ(outcome.falls[2].step, 2);
+  EXPECT_EQ(outcome.falls[2].packet, 5u);
+  EXPECT_EQ(outcome.falls[2].why, StepFall::Why::kOther);
+  EXPECT_EQ(outcome.falls[2].function, 0);
+}
+
+TEST_F(ReplayTest, RouterNormalChangeIsNoLossToTheEndpoints) {
+  script = [](Packet& packet, Context& context) { context.edit(packet).set_ttl(9); };
+  Workload workload;
+  EXPECT_EQ(steps(workload.conversation().run(kOpen).flow(1)), "-PPP");
+}
+
+TEST_F(ReplayTest, AnotherPortInTheMiddleEndsTheFlow) {
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet) == "more") context.edit(packet).set_source_port(4711);
+  };
+  for (const EndpointModel model : {kOpen, kClosed}) {
+    Workload workload;
+    const RunOutcome& outcome = workload.conversation().run(model);
+    EXPECT_EQ(outcome.packet(6).reception, Reception::kRejected);
+    EXPECT_EQ(outcome.packet(8).verdict, Verdict::kPrevented) << "its sender was answered by RST";
+    EXPECT_EQ(steps(outcome.flow(1)), "----");
+    EXPECT_EQ(outcome.falls[3].why, StepFall::Why::kRejected);
+    EXPECT_EQ(outcome.falls[3].packet, 6u);
+    EXPECT_EQ(outcome.falls[3].function, 0);
+  }
+}
+
+TEST_F(ReplayTest, AResetOfTheBoxsOwnEndsTheFlow) {
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet) != "answer") return;
+    const Bytes reset = server().flags("R").seq(501);
+    rte_mbuf* mbuf = make_mbuf(context.pool(), reset);
+    context.inject(mbuf, Side::kInside, nullptr, &packet);
+  };
+  Workload workload;
+  const RunOutcome& outcome = workload.conversation().run(kClosed);
+  EXPECT_EQ(steps(outcome.flow(1)), "----");
+  EXPECT_EQ(outcome.flow(1).injected, 1u);
+  EXPECT_EQ(outcome.packet(6).verdict, Verdict::kPrevented) << "the client is reset";
+}
+
+// Puts "!!!" in front of "more", and keeps both directions in step.
+void splice(Packet& packet, Context& context, bool translate_back) {
+  const bool to_server = packet.ingress == Side::kInside;
+  const auto* tcp = packet.at_offset<rte_tcp_hdr>(packet.l4);
+  const std::uint32_t seq = rte_be_to_cpu_32(tcp->sent_seq);
+  const std::uint32_t ack = rte_be_to_cpu_32(tcp->recv_ack);
+  if (to_server && payload_of(packet) == "more") {
+    const std::array<std::uint8_t, 3> text = {'!', '!', '!'};
+    context.spliced(packet, seq, 0, 3);
+    context.edit(packet).replace_payload(0, 0, text, context.pool());
+  } else if (to_server && seq >= 108) {
+    context.edit(packet).set_tcp_seq(seq + 3);
+  } else if (!to_server && ack > 107 && translate_back) {
+    context.edit(packet).set_tcp_ack(ack - 3);
+  }
+}
+
+TEST_F(ReplayTest, HostsSpeakOfTheStreamThatTheySaw) {
+  std::vector<std::uint32_t> acks;
+  script = [&](Packet& packet, Context& context) {
+    if (packet.ingress == Side::kOutside) {
+      acks.push_back(rte_be_to_cpu_32(packet.at_offset<rte_tcp_hdr>(packet.l4)->recv_ack));
+    }
+    splice(packet, context, true);
+  };
+  for (const EndpointModel model : {kOpen, kClosed}) {
+    acks.clear();
+    Workload workload;
+    const RunOutcome& outcome = workload.conversation().run(model);
+    EXPECT_EQ(steps(outcome.flow(1)), "---P");
+    EXPECT_EQ(outcome.falls[2].why, StepFall::Why::kSpliced);
+    EXPECT_EQ(acks, (std::vector<std::uint32_t>{101, 104, 111, 112})) << "three bytes more";
+  }
+}
+
+TEST_F(ReplayTest, AForgottenSpliceIsASequenceSpaceThatNobodyKnows) {
+  script = [](Packet& packet, Context& context) {
+    const bool later =
+        packet.ingress == Side::kInside && (packet.tcp_flags & RTE_TCP_FIN_FLAG) != 0;
+    if (!later) splice(packet, context, true);
+  };
+  Workload forward;
+  EXPECT_EQ(forward.conversation().run(kClosed).packet(8).reception, Reception::kRejected);
+  script = [](Packet& packet, Context& context) { splice(packet, context, false); };
+  Workload back;
+  const RunOutcome& outcome = back.conversation().run(kClosed);
+  EXPECT_EQ(outcome.packet(7).reception, Reception::kRejected)
+      << "it acknowledges what the client never sent";
+  EXPECT_FALSE(outcome.flow(1).p(3));
+}
+
+TEST_F(ReplayTest, TwoRunsAreTheSameAlsoSideBySide) {
+  // A script that depends on the packet alone: it is shared by all runs.
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet).find('3') != std::string::npos &&
+        packet.time < Instant(std::chrono::seconds(1'000'003))) {
+      context.drop(packet, 0);
+    }
+  };
+  Workload workload;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    const std::string port = std::to_string(2000 + i % 20);
+    const std::string from = "192.168.1.2:" + port;
+    const std::uint32_t seq = 100 + 3 * (i / 20);
+    workload.at(0.01 * i, frame()
+                              .tcp(from, kServer)
+                              .flags(i < 20 ? "S" : "PA")
+                              .seq(i < 20 ? 99 : seq)
+                              .payload(i < 20 ? "" : std::to_string(100 + i % 37)));
+  }
+  workload.load();
+  std::array<RunOutcome, 4> outcomes;
+  std::vector<std::thread> threads;
+  for (RunOutcome& outcome : outcomes) {
+    threads.emplace_back([&] {
+      Replay replay(workload.config(), workload.image(), workload.index(),
+                    {.endpoints = EndpointModel::kClosed});
+      replay.run();
+      outcome = replay.take_outcome();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  bool again = false;
+  for (std::size_t run = 1; run < outcomes.size(); ++run) {
+    for (std::size_t i = 0; i < outcomes[0].flows.size(); ++i) {
+      ASSERT_EQ(outcomes[run].flows[i].digest, outcomes[0].flows[i].digest);
+    }
+    for (std::size_t i = 0; i < outcomes[0].packets.size(); ++i) {
+      ASSERT_EQ(outcomes[run].packets[i].delivered, outcomes[0].packets[i].delivered);
+      again = again || outcomes[0].packets[i].sendings > 1;
+    }
+  }
+  EXPECT_TRUE(again);
+}
+
+}  // namespace
+}  // namespace glassbox::test
