@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 
 #include "dataplane/editor.h"
 
@@ -42,6 +44,55 @@ std::optional<std::uint32_t> query_id(const Packet& packet, const Tuple& opener,
     return word_at(packet, (answer ? kNtpOrigin : kNtpTransmit) + 4);
   }
   return std::nullopt;
+}
+
+constexpr std::size_t kShortestQuic = 7;
+// RFC 9000 17.2. The fixed bit beside it tells nothing: RFC 9287 has it greased.
+constexpr std::uint8_t kQuicLong = 0x80;
+
+// RFC 9000, 9369, the drafts before them, and what is reserved to be unknown (15).
+bool is_quic_version(std::uint32_t version) {
+  return version == 1 || version == 0x6b3343cf || version >> 8 == 0xff0000 ||
+         (version & 0x0f0f0f0f) == 0x0a0a0a0a;
+}
+
+struct QuicLong {
+  std::optional<std::uint8_t> source_length;  // of the sender's connection ID
+  std::size_t size = 0;                       // of the packet; 0: it takes the rest
+};
+
+// RFC 9000 16: 1, 2, 4 or 8 bytes. nullopt: cut off.
+std::optional<std::uint64_t> take_varint(std::span<const std::uint8_t> bytes, std::size_t& at) {
+  if (at >= bytes.size()) return std::nullopt;
+  const std::size_t length = std::size_t{1} << (bytes[at] >> 6);
+  if (length > bytes.size() - at) return std::nullopt;
+  std::uint64_t value = bytes[at++] & 0x3f;
+  for (std::size_t i = 1; i < length; ++i) value = value << 8 | bytes[at++];
+  return value;
+}
+
+// RFC 9000 17.2: version, connection IDs, and in Initial, 0-RTT and Handshake packets a length.
+QuicLong read_quic_long(std::span<const std::uint8_t> bytes) {
+  QuicLong header;
+  const std::uint32_t version = std::uint32_t{bytes[1]} << 24 | std::uint32_t{bytes[2]} << 16 |
+                                std::uint32_t{bytes[3]} << 8 | bytes[4];
+  if (!is_quic_version(version)) return header;
+  std::size_t at = 6u + bytes[5];
+  if (at >= bytes.size()) return header;
+  header.source_length = bytes[at];
+  at += 1u + bytes[at];
+  int type = bytes[0] >> 4 & 3;
+  if (version == 0x6b3343cf) type = (type + 3) & 3;  // RFC 9369 3.2
+  if (type == 3) return header;                      // Retry
+  if (type == 0) {                                   // Initial: a token
+    const auto token = take_varint(bytes, at);
+    if (!token || *token > bytes.size() - at) return header;
+    at += *token;
+  }
+  const auto length = take_varint(bytes, at);
+  if (!length || *length >= bytes.size() - at) return header;
+  header.size = at + *length;
+  return header;
 }
 
 }  // namespace
@@ -97,22 +148,24 @@ void OutsideView::see(const Packet& delivered, const CapturedFlow& flow, std::si
 }
 
 // RFC 9000: an address change is followed once both ends have sent short headers, if the server
-// chose a connection ID to be known by (9, 5.1).
+// chose a connection ID to be known by (9, 5.1). A datagram may hold several packets (12.2), the
+// first short one of an end behind its last long ones.
 void OutsideView::watch_quic(const Packet& delivered, std::size_t sender) {
   if (!delivered.has(kUdp) || delivered.has(kFragmented) ||
-      delivered.ip_end < delivered.payload + 7u || delivered.ip_end > delivered.mbuf->data_len) {
+      delivered.ip_end > delivered.mbuf->data_len) {
     return;
   }
-  const auto* bytes = delivered.at_offset<std::uint8_t>(delivered.payload);
-  const bool long_header = (bytes[0] & 0xc0) == 0xc0;
-  if (!long_header) {
-    if ((bytes[0] & 0xc0) == 0x40) short_header_[sender] = true;
-    return;
-  }
-  const std::uint32_t destination_length = bytes[5];
-  const std::uint32_t source_length_at = 6u + destination_length;
-  if (sender == 1 && delivered.payload + source_length_at < delivered.ip_end) {
-    server_has_id_ = bytes[source_length_at] != 0;
+  std::span<const std::uint8_t> rest(delivered.at_offset<std::uint8_t>(delivered.payload),
+                                     delivered.ip_end - delivered.payload);
+  while (rest.size() >= kShortestQuic) {
+    if ((rest[0] & kQuicLong) == 0) {
+      short_header_[sender] = true;
+      return;
+    }
+    const QuicLong header = read_quic_long(rest);
+    if (sender == 1 && header.source_length) server_has_id_ = *header.source_length != 0;
+    if (header.size == 0) return;
+    rest = rest.subspan(header.size);
   }
 }
 
