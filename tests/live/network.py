@@ -22,7 +22,7 @@ TAP_CLIENT, TAP_SERVER = "10.77.0.2", "10.77.0.3"
 NAME, ANSWER = "live.example", "198.51.100.7"
 PROGRAMS = ["ip", "ethtool", "ping", "curl", "nginx", "dig", "dnsmasq", "iperf3"]
 # What merges frames beyond the MTU. Checksum offload stays on: the box has to complete them.
-MERGING = ["tso", "gso", "gro", "lro"]
+MERGING = ["tso", "gso", "gro", "lro", "tx-udp-segmentation"]
 
 
 class Skip(Exception):
