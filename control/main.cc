@@ -28,6 +28,8 @@ int run(const ReplayOptions& options) { return run_replay(options); }
 
 int run(const LiveOptions& options) { return run_live(options); }
 
+int run(const ForgetOptions& options) { return run_forget(options); }
+
 int run(const CtlOptions& options) { return run_ctl(options); }
 int run(const BenchOptions& options) { return run_bench(options); }
 

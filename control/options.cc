@@ -116,22 +116,14 @@ EndpointModel parse_endpoints(const std::string& text) {
   return static_cast<EndpointModel>(found - kModels.begin());
 }
 
-CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
-  CLI::App* command = app.add_subcommand("replay", "Captures through the chain, with a report");
-  command->footer(kReplayExamples);
+// What the commands share that send a capture through a chain.
+void add_workload(CLI::App* command, ReplayOptions& options) {
   command->add_option("CONFIG", options.config, "The configuration (YAML)")
       ->required()
       ->type_name("");
   command->add_option("CAPTURE", options.captures, "pcap or pcapng; several are merged by time")
       ->required()
       ->type_name("");
-  command
-      ->add_option("--presented", options.presented,
-                   "Write what entered the box, as re-addressed by the endpoint model (pcapng)")
-      ->type_name("FILE");
-  command->add_option("--out", options.out, "Write what left the box (pcapng)")->type_name("FILE");
-  command->add_option("--packets", options.packets, "Write one JSON line for each packet")
-      ->type_name("FILE");
   command->add_option("--report", options.report, "Write report.json into this directory")
       ->type_name("DIRECTORY");
   command
@@ -145,6 +137,38 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
           "file:PATH (default: by inside_networks where they tell a flow's ends apart, else "
           "initiator)")
       ->type_name("RULE");
+  command->add_flag("--fix-checksums", options.fix_checksums,
+                    "Repair checksums that are wrong in the capture before the box sees them");
+  command
+      ->add_option_function<std::string>(
+          "--endpoints",
+          [&options](const std::string& text) { options.endpoints = parse_endpoints(text); },
+          "The model of the end hosts: open (packets go at the capture's times; the default of "
+          "replay), or "
+          "closed (hosts wait for what they answer, and send again what was lost; of forget)")
+      ->type_name("MODEL");
+  command
+      ->add_option_function<std::int64_t>(
+          "--seed",
+          [&options](std::int64_t seed) { options.seed = static_cast<std::uint64_t>(seed); },
+          "What random choices are keyed by (default: the configuration's)")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
+  command->add_flag("--json", options.json, "Print the summary as JSON");
+  command->add_flag("-q,--quiet", options.quiet, "Print no summary and no progress");
+}
+
+CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
+  CLI::App* command = app.add_subcommand("replay", "Captures through the chain, with a report");
+  command->footer(kReplayExamples);
+  add_workload(command, options);
+  command
+      ->add_option("--presented", options.presented,
+                   "Write what entered the box, as re-addressed by the endpoint model (pcapng)")
+      ->type_name("FILE");
+  command->add_option("--out", options.out, "Write what left the box (pcapng)")->type_name("FILE");
+  command->add_option("--packets", options.packets, "Write one JSON line for each packet")
+      ->type_name("FILE");
   command
       ->add_option_function<std::vector<std::string>>(
           "--forget",
@@ -158,24 +182,6 @@ CLI::App* add_replay(CLI::App& app, ReplayOptions& options) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_flag("--attribute", options.attribute,
                     "Also replay with each function left out, and with it alone");
-  command->add_flag("--fix-checksums", options.fix_checksums,
-                    "Repair checksums that are wrong in the capture before the box sees them");
-  command
-      ->add_option_function<std::string>(
-          "--endpoints",
-          [&options](const std::string& text) { options.endpoints = parse_endpoints(text); },
-          "The model of the end hosts: open (the default: packets go at the capture's times), or "
-          "closed (hosts wait for what they answer, and send again what was lost)")
-      ->type_name("MODEL");
-  command
-      ->add_option_function<std::int64_t>(
-          "--seed",
-          [&options](std::int64_t seed) { options.seed = static_cast<std::uint64_t>(seed); },
-          "What random choices are keyed by (default: the configuration's)")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
-  command->add_flag("--json", options.json, "Print the summary as JSON");
-  command->add_flag("-q,--quiet", options.quiet, "Print no summary and no progress");
   return command;
 }
 
@@ -259,6 +265,9 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   CompareOptions compare;
   const CLI::App* is_compare = add_compare(app, compare);
   const CLI::App* is_audit = add_audit(app, audit);
+  ForgetOptions forget;
+  CLI::App* const is_forget = add_forget(app, forget);
+  add_workload(is_forget, forget.replay);
 
   if (arguments.empty()) return Message{kUsage, app.help()};
   // As people who know one option name of it write it.
@@ -294,6 +303,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (is_compare->parsed()) return compare;
   if (is_audit->parsed()) return audit;
   if (is_bench->parsed()) return bench;
+  if (is_forget->parsed()) return forget;
   return check;
 }
 

@@ -35,7 +35,8 @@ constexpr StateKind kSessionKind = declared({
     .bound = Limit::by("sessions"),
     .idle_lifetime = Limit::by("the longest of its functions' slots"),
     .on_full = OnFull::kRefuse,
-    .if_lost = "nothing of its own: the next packet opens it again as far as the functions allow",
+    .if_lost = "the functions' slots, and nothing of its own: the next packet opens it again as far "
+               "as the functions allow",
 });
 constexpr StateKind kFragmentKind = declared({
     .name = "fragments",

@@ -36,6 +36,9 @@ extern const std::array<DropReason, static_cast<std::size_t>(DataplaneReason::kC
     kDataplaneReasons;
 // dataplane.session and dataplane.fragments.
 extern const std::array<StateKind, 2> kDataplaneKinds;
+// The class of kDataplaneKinds[kind] in this chain: sessions carry the functions' slots, and are as
+// hard as the hardest of them.
+StateClass dataplane_class(std::size_t kind, const Chain& chain);
 
 class Worker final : public SlotOwner {
  public:

@@ -31,6 +31,15 @@ void add_findings(std::vector<std::pair<std::string, std::uint64_t>>& sum,
 
 }  // namespace
 
+StateClass dataplane_class(std::size_t kind, const Chain& chain) {
+  const bool carries_hard = kind == 0 && std::ranges::any_of(chain, [](const auto& function) {
+                              return function->spec().slot.wanted() &&
+                                     !function->spec().kinds.empty() &&
+                                     function->state_class(0) == StateClass::kHard;
+                            });
+  return carries_hard ? StateClass::kHard : kDataplaneKinds[kind].state_class;
+}
+
 void NetworkFunction::forget(std::size_t, Context& context) {
   SessionTable& sessions = context.sessions();
   sessions.for_each([&](SessionId session) {

@@ -80,28 +80,26 @@ Replay::~Replay() {
   worker_.reset();
 }
 
+void Replay::at(Instant when, const std::string& text, Action action) {
+  planned_.push_back({when, text, std::move(action)});
+  std::stable_sort(planned_.begin(), planned_.end(),
+                   [](const Planned& a, const Planned& b) { return a.when < b.when; });
+}
+
 void Replay::plan(const std::vector<TimedWipe>& wipes) {
-  for (const TimedWipe& wipe : wipes) {
-    const std::optional<Wipe> found = wipe_named(wipe.name, worker_->chain());
+  for (const TimedWipe& timed : wipes) {
+    const std::optional<Wipe> found = wipe_named(timed.name, worker_->chain());
     if (!found) {
       throw ConfigError({config_.file, 0, 0},
-                        "--forget: " + unknown_wipe(wipe.name, worker_->chain()));
+                        "--forget: " + unknown_wipe(timed.name, worker_->chain()));
     }
-    planned_.push_back(
-        {fmt::format("{}@{:g}", wipe.name, std::chrono::duration<double>(wipe.after).count()),
-         wipe.after, *found});
+    if (image_.packets() == 0) continue;
+    at(image_.frame(1).time + timed.after,
+       fmt::format("{}@{:g}", timed.name, std::chrono::duration<double>(timed.after).count()),
+       [this, wipe = *found](Worker& worker, Instant now) {
+         carry_out(wipe, config_, setup_.seed, worker, now);
+       });
   }
-  std::stable_sort(planned_.begin(), planned_.end(),
-                   [](const auto& a, const auto& b) { return a.after < b.after; });
-}
-
-Instant Replay::next_wipe() const {
-  if (wiped_ == planned_.size() || image_.packets() == 0) return kNever;
-  return image_.frame(1).time + planned_[wiped_].after;
-}
-
-void Replay::wipe(Instant now) {
-  carry_out(planned_[wiped_++].wipe, config_, setup_.seed, *worker_, now);
 }
 
 void Replay::run(const std::function<void(double)>& progress) {
@@ -112,11 +110,14 @@ void Replay::run(const std::function<void(double)>& progress) {
     run_open(progress);
   }
   flush();
-  if (wiped_ != planned_.size()) {
-    const Nanos length = image_.packets() == 0 ? Nanos(0) : now_ - image_.frame(1).time;
-    throw std::runtime_error(
-        fmt::format("--forget {}: the capture ends {:.6f} s behind its first packet",
-                    planned_[wiped_].text, std::chrono::duration<double>(length).count()));
+  for (; done_ != planned_.size(); ++done_) {
+    if (planned_[done_].text.empty()) {
+      planned_[done_].action(*worker_, now_);
+      continue;
+    }
+    throw std::runtime_error(fmt::format(
+        "--forget {}: the run is over {:.6f} s behind its first packet", planned_[done_].text,
+        std::chrono::duration<double>(now_ - image_.frame(1).time).count()));
   }
   worker_->settle(now_);
   turn(now_);
@@ -287,14 +288,14 @@ void Replay::run_timers(Instant until) {
     next_sample_ = until;
   }
   for (;;) {
-    const Instant due = std::min({worker_->next_due(), next_sample_, next_wipe()});
+    const Instant due = std::min({worker_->next_due(), next_sample_, next_action()});
     if (due > until || due == kNever) return;
     flush();
     const Instant at = std::max(due, now_);
     now_ = at;
-    const bool wipes = due == next_wipe();
-    if (wipes) {
-      wipe(at);
+    const bool acts = due == next_action();
+    if (acts) {
+      planned_[done_++].action(*worker_, at);
     } else if (due == next_sample_) {
       worker_->settle(at);
       sample(at);
@@ -304,7 +305,7 @@ void Replay::run_timers(Instant until) {
     }
     turn(at);
     // A timer that is not run by its time would stop the clock.
-    if (!wipes && due != next_sample_ && worker_->next_due() == due) return;
+    if (!acts && due != next_sample_ && worker_->next_due() == due) return;
   }
 }
 

@@ -60,8 +60,11 @@ class Replay {
          const Setup& setup);
   ~Replay();
 
-  // What is to be forgotten, and when: after what is due before it, and ahead of every packet that
-  // enters from then on. Before run(). Throws ConfigError: no such kind or function.
+  // Does something to the worker when the run has come to `when`: after what is due before it, and
+  // ahead of every packet that enters from then on; at its end, if that comes first. Before run().
+  using Action = std::function<void(Worker&, Instant)>;
+  void at(Instant when, Action action) { at(when, "", std::move(action)); }
+  // What is to be forgotten, and when. Throws ConfigError: no such kind or function.
   void plan(const std::vector<TimedWipe>& wipes);
   // Replays everything; progress(fraction) is called now and then. Throws std::runtime_error.
   void run(const std::function<void(double)>& progress = [](double) {});
@@ -88,17 +91,17 @@ class Replay {
   void send(std::uint32_t number, Instant now, bool again);
   rte_mbuf* make_packet(std::uint32_t number, std::span<const std::uint8_t>& own);
   void run_timers(Instant until);
-  Instant next_wipe() const;
-  void wipe(Instant now);
+  void at(Instant when, const std::string& text, Action action);
+  Instant next_action() const { return done_ == planned_.size() ? kNever : planned_[done_].when; }
   void flush();
   void turn(Instant now);
   void sample(Instant now);
   bool repair_checksums(Packet& packet);
 
-  struct PlannedWipe {
-    std::string text;  // as it was asked for
-    Nanos after;
-    Wipe wipe;
+  struct Planned {
+    Instant when;
+    std::string text;  // as it was asked for; empty: not on the command line
+    Action action;
   };
 
   const Config& config_;
@@ -122,8 +125,8 @@ class Replay {
   std::vector<StateSample> timeline_;
   Instant next_sample_ = kNever;
   Nanos sample_step_{};
-  std::vector<PlannedWipe> planned_;  // in order of time
-  std::size_t wiped_ = 0;             // of them, how many are done
+  std::vector<Planned> planned_;  // in order of time
+  std::size_t done_ = 0;          // of them
 };
 
 // What policy says of each flow's opener, and what the capture leaves unknown.

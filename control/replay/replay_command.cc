@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "control/eal.h"
+#include "control/progress.h"
 #include "control/replay/attribution.h"
 #include "control/replay/replay.h"
 #include "control/report/report.h"
@@ -23,34 +24,6 @@ namespace {
 
 constexpr unsigned kEalMegabytes = 256;
 
-// One line on a terminal, redrawn; nothing in a pipe.
-class Progress {
- public:
-  Progress(bool wanted, const char* what)
-      : on_(wanted && isatty(STDERR_FILENO) != 0), what_(what) {}
-  ~Progress() {
-    if (drawn_) std::fputs("\r\033[K", stderr);
-  }
-  void operator()(double fraction) {
-    const auto now = std::chrono::steady_clock::now();
-    if (!on_ || now - last_ < std::chrono::milliseconds(100)) return;
-    last_ = now;
-    drawn_ = true;
-    const int filled = static_cast<int>(fraction * 40);
-    std::fputs(fmt::format("\r{} [{:#<{}}{:.<{}}] {:3.0f} %", what_, "", filled, "", 40 - filled,
-                           fraction * 100)
-                   .c_str(),
-               stderr);
-    std::fflush(stderr);
-  }
-
- private:
-  bool on_;
-  const char* what_;
-  bool drawn_ = false;
-  std::chrono::steady_clock::time_point last_{};
-};
-
 template <typename T>
 T must(Result<T> result) {
   if (!result.ok()) throw std::runtime_error(result.error().message);
@@ -59,20 +32,6 @@ T must(Result<T> result) {
 
 void must(const Result<void>& result) {
   if (!result.ok()) throw std::runtime_error(result.error().message);
-}
-
-SideChoice choose_sides(const ReplayOptions& options, const Config& config) {
-  SideChoice sides = options.sides;
-  if (!options.sides_given && !config.inside_networks.empty()) {
-    sides.rule = SideChoice::Rule::kNetworks;
-    sides.else_initiator = true;
-  }
-  if (sides.rule == SideChoice::Rule::kNetworks && config.inside_networks.empty()) {
-    throw ConfigError({config.file, 0, 0},
-                      "--sides networks needs inside_networks, for example "
-                      "inside_networks: [192.168.0.0/16, \"fd00::/8\"]");
-  }
-  return sides;
 }
 
 // The files that a replay writes; opened before the work, so that a bad path is told at once.
@@ -98,13 +57,6 @@ struct Outputs {
   }
 };
 
-void describe_workload(const ReplayOptions& options, Report& report) {
-  for (const std::string& path : options.captures) {
-    report.workload.files.push_back(std::filesystem::path(path).filename().string());
-    report.workload.sha256.push_back(sha256_of_file(path));
-  }
-}
-
 void print_result(const ReplayOptions& options, const Report& report) {
   if (options.json) {
     std::fputs((to_json(report).dump(2) + "\n").c_str(), stdout);
@@ -120,6 +72,27 @@ void print_result(const ReplayOptions& options, const Report& report) {
 }
 
 }  // namespace
+
+SideChoice choose_sides(const ReplayOptions& options, const Config& config) {
+  SideChoice sides = options.sides;
+  if (!options.sides_given && !config.inside_networks.empty()) {
+    sides.rule = SideChoice::Rule::kNetworks;
+    sides.else_initiator = true;
+  }
+  if (sides.rule == SideChoice::Rule::kNetworks && config.inside_networks.empty()) {
+    throw ConfigError({config.file, 0, 0},
+                      "--sides networks needs inside_networks, for example "
+                      "inside_networks: [192.168.0.0/16, \"fd00::/8\"]");
+  }
+  return sides;
+}
+
+void describe_workload(const std::vector<std::string>& captures, Report& report) {
+  for (const std::string& path : captures) {
+    report.workload.files.push_back(std::filesystem::path(path).filename().string());
+    report.workload.sha256.push_back(sha256_of_file(path));
+  }
+}
 
 int run_replay(const ReplayOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
@@ -156,7 +129,7 @@ int run_replay(const ReplayOptions& options) {
   outputs.finish();
   report.command = "replay";
   report.configuration = std::filesystem::path(options.config).filename().string();
-  describe_workload(options, report);
+  describe_workload(options.captures, report);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!options.report.empty()) must(write_report(report, options.report));
   print_result(options, report);

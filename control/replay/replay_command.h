@@ -46,6 +46,12 @@ struct ReplayOptions {
   std::optional<std::uint64_t> seed;  // else the configuration's
 };
 
+// How sides are told for this configuration. Throws ConfigError.
+SideChoice choose_sides(const ReplayOptions& options, const Config& config);
+// Names and hashes of the files. Throws std::runtime_error.
+struct Report;
+void describe_workload(const std::vector<std::string>& captures, Report& report);
+
 // The exit status. Throws ConfigError for what the configuration has wrong, std::runtime_error for
 // a run that failed.
 int run_replay(const ReplayOptions& options);

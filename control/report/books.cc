@@ -64,7 +64,7 @@ std::vector<StateRow> read_state(Worker& worker, const Config& config, Instant n
     census.accrue(now);
     rows.push_back({function, kind, cls, bound, census});
   };
-  add("dataplane", kDataplaneKinds[0], kDataplaneKinds[0].state_class,
+  add("dataplane", kDataplaneKinds[0], dataplane_class(0, worker.chain()),
       2 * std::uint64_t{config.dataplane.sessions}, worker.census(kDataplane, 0));
   add("dataplane", kDataplaneKinds[1], kDataplaneKinds[1].state_class, config.dataplane.fragments,
       worker.census(kDataplane, 1));

@@ -122,6 +122,47 @@ struct FindingRow {
   std::uint64_t count = 0;
 };
 
+// One wipe of the forgetting experiment, and what it did (measurement.md 4).
+struct ForgettingCell {
+  std::string phase;  // of the flow at that time: "opening", "transfer", "idle", "closing"
+  Side next_side;     // of its first packet afterwards
+  std::string protocol;
+  std::uint64_t unaffected = 0;
+  std::uint64_t recovered = 0;
+  std::uint64_t broken = 0;
+};
+struct ForgettingRow {
+  std::string function;  // "box": all of it
+  std::string kind;      // "all": the function's or box's fresh instance
+  Instant at;
+  std::uint64_t compared = 0;
+  std::uint64_t untested = 0;
+  std::uint64_t unaffected = 0;
+  std::uint64_t recovered = 0;
+  std::uint64_t broken = 0;
+  std::optional<std::uint64_t> broken_if_agile;  // where UDP peers' habits make a difference
+  std::uint64_t bystanders = 0;                  // harmed, though they used nothing that was wiped
+  std::uint64_t misdelivered = 0;
+  std::uint64_t forgotten = 0;  // entries
+  std::uint64_t packets_lost = 0;
+  std::optional<double> seconds_until_clean;
+  std::uint64_t audit_lost = 0;
+  std::string verdict;
+  std::optional<StateClass> declared;  // of a kind
+  std::optional<bool> contradiction;
+  std::optional<bool> undeclared_state;  // of a function
+  std::vector<ForgettingCell> cells;
+};
+// Whole box: what was open at that time.
+struct ExposureRow {
+  Instant at;
+  std::uint64_t open_on_wire = 0;
+  std::uint64_t open_through_box = 0;
+  std::uint64_t compared = 0;
+  std::uint64_t broken = 0;
+  std::uint64_t untested = 0;
+};
+
 struct Report {
   std::string command;  // "replay", "run"
   std::string configuration;
@@ -142,6 +183,8 @@ struct Report {
   std::optional<std::vector<AttributionRow>> attribution;
   std::vector<FlowFall> falls;     // the first ones
   std::uint64_t falls_in_all = 0;  // more of them than are kept; 0: those that are kept
+  std::optional<std::vector<ForgettingRow>> forgetting;
+  std::vector<ExposureRow> exposure;  // by time; with `forgetting`
   std::optional<std::vector<OpennessRow>> openness;  // nullopt: not probed
   std::optional<std::uint64_t> payload_bytes_forwarded;
   std::optional<std::uint64_t> payload_bytes_read;

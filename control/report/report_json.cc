@@ -9,6 +9,7 @@
 
 #include "control/declaration.h"
 #include "control/report/figures.h"
+#include "control/report/forgetting_json.h"
 #include "control/report/openness_json.h"
 
 namespace glassbox {
@@ -239,7 +240,7 @@ Json transparency_json(const Report& report) {
           {"falls", compared ? falls_json(report) : Json()},
           {"falls_omitted", compared ? Json(all - listed) : Json()},
           {"attribution", attribution_json(report)},
-          {"fate_sharing_exposure", nullptr},
+          {"fate_sharing_exposure", exposure_json(report)},
           {"effects", effects_json(report)},
           {"exposure",
            {{"payload_bytes_forwarded", or_null(report.payload_bytes_forwarded)},
@@ -298,7 +299,7 @@ Json to_json(const Report& report, Registry registry) {
           {"state", is_probe(report) ? Json() : std::move(state)},
           {"state_timeline", is_probe(report) ? Json() : timeline_json(report)},
           {"transparency", transparency_json(report)},
-          {"forgetting", nullptr},
+          {"forgetting", forgetting_json(report)},
           {"findings", findings_json(report)},
           {"openness", report.openness ? openness_json(*report.openness) : Json()},
           {"awareness", awareness_json(report, registry)},

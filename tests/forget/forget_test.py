@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""`replay --forget` on the demo's capture: forget_test.py GLASSBOX
+"""`replay --forget` and `glassbox forget` on the demo's capture: forget_test.py GLASSBOX
 
 What a wipe took stands in the report, whose identities (entries, packets) hold through it; and a
 wipe that cannot be carried out is told.
@@ -11,7 +11,10 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
+
+import jsonschema
 
 PROGRAM = ""
 CONFIGS = pathlib.Path(os.environ.get("GLASSBOX_SOURCE_ROOT", ".")) / "configs"
@@ -81,6 +84,79 @@ class ReplayForgets(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("did you mean 'nat44.mapping'?", done.stderr)
         done = run(*arguments, "box@1000000")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("behind its first packet", done.stderr)
+
+
+class Experiment(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.TemporaryDirectory(prefix="glassbox-forget-")
+        cls.done = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--json",
+                       "--report", cls.directory.name)
+        assert cls.done.returncode == 0, cls.done.stderr
+        cls.report = json.loads(cls.done.stdout)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.directory.cleanup()
+
+    def test_every_kind_function_and_the_box_has_a_row_at_every_time(self):
+        rows = self.report["forgetting"]
+        times = {row["at"] for row in rows}
+        self.assertEqual(len(times), 3)
+        kinds = {(row["function"], row["kind"]) for row in self.report["state"]}
+        wholes = {(name, "all") for name in (*self.report["chain"], "box")}
+        for time in times:
+            self.assertEqual({(row["function"], row["kind"]) for row in rows if row["at"] == time},
+                             kinds | wholes)
+
+    def test_outcomes_add_up_and_cells_with_them(self):
+        for row in self.report["forgetting"]:
+            ways = ("unaffected", "recovered", "broken")
+            self.assertEqual(row["compared"], sum(row[way] for way in ways), row)
+            for way in (*ways, "compared"):
+                self.assertEqual(row[way], sum(cell[way] for cell in row["cells"]), row)
+        self.assertGreater(max(row["compared"] for row in self.report["forgetting"]), 0)
+
+    def test_nobody_hides_state(self):
+        for row in self.report["forgetting"]:
+            if row["kind"] == "all" and row["function"] != "box":
+                self.assertIs(row["undeclared_state"], False, row)
+            else:
+                self.assertIsNone(row["undeclared_state"])
+
+    def test_exposure_is_the_boxs_worst_time(self):
+        exposure = self.report["transparency"]["fate_sharing_exposure"]
+        boxes = [row for row in self.report["forgetting"] if row["function"] == "box"]
+        worst = max(row["broken"] / row["compared"] for row in boxes if row["compared"])
+        self.assertAlmostEqual(exposure["share"], worst, places=5)
+        self.assertLessEqual(exposure["share_low"], exposure["share"])
+        self.assertGreaterEqual(exposure["share_high"], exposure["share"])
+        self.assertEqual(len(exposure["by_time"]), 3)
+
+    def test_report_is_what_its_schema_says(self):
+        schema = json.loads((CONFIGS.parent / "control/report/report.schema.json").read_text())
+        written = json.loads(pathlib.Path(self.directory.name, "report.json").read_text())
+        jsonschema.validate(written, schema)
+        self.assertEqual(written["forgetting"], self.report["forgetting"])
+        self.assertEqual(written["command"], "forget")
+
+    def test_the_same_again_and_one_run_at_a_time(self):
+        again = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--json",
+                    "--jobs", "1")
+        self.assertEqual(json.loads(again.stdout)["forgetting"], self.report["forgetting"])
+
+    def test_terminal_has_a_sentence_and_a_line_for_everything(self):
+        said = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--at", "10")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertEqual(said.stderr, "")
+        self.assertIn("If this box lost its state", said.stdout)
+        for row in self.report["state"]:
+            self.assertIn(f"{row['function']}.{row['kind']} ", said.stdout)
+
+    def test_a_time_behind_the_end_is_explained(self):
+        done = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--at", "1e6")
         self.assertEqual(done.returncode, 1)
         self.assertIn("the capture ends", done.stderr)
 
