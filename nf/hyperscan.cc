@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nf/hyperscan.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstdlib>
@@ -101,8 +102,10 @@ PatternDatabase::PatternDatabase(const std::vector<Pattern>& patterns, ScanMode 
   database_.reset(database);
 }
 
-void Scratch::fit(const PatternDatabase& database) {
-  if (hs_alloc_scratch(database.get(), &scratch_) != HS_SUCCESS) throw std::bad_alloc();
+void Scratch::fit(const PatternDatabase& database) { fit(database.get()); }
+
+void Scratch::fit(const hs_database_t* database) {
+  if (hs_alloc_scratch(database, &scratch_) != HS_SUCCESS) throw std::bad_alloc();
 }
 
 void scan_block(const PatternDatabase& database, std::span<const std::uint8_t> bytes,
@@ -110,6 +113,109 @@ void scan_block(const PatternDatabase& database, std::span<const std::uint8_t> b
   expect_success(hs_scan(database.get(), as_chars(bytes), static_cast<unsigned>(bytes.size()), 0,
                          scratch.get(), on_match, &sink));
 }
+
+// --- where it matches ------------------------------------------------------------------------
+
+namespace {
+
+// Looks at what stands around a match. In a stream that is cut anywhere there is nothing around.
+bool looks_around(std::string_view expression) {
+  bool in_class = false;
+  for (std::size_t i = 0; i < expression.size(); ++i) {
+    const char c = expression[i];
+    if (c == '\\' && i + 1 < expression.size()) {
+      ++i;
+      if (!in_class && std::string_view("bBAzZG").find(expression[i]) != std::string_view::npos) {
+        return true;
+      }
+      continue;
+    }
+    if (c == '[') in_class = true;
+    if (c == ']') in_class = false;
+    if (!in_class && (c == '^' || c == '$')) return true;
+  }
+  return false;
+}
+
+struct Search {
+  MatchFinder::Found best{0, 0, 0};
+  std::uint32_t ids;
+  std::uint32_t width;
+  bool ordered;
+};
+
+int on_found(unsigned id, unsigned long long from, unsigned long long to, unsigned, void* context) {
+  auto& search = *static_cast<Search*>(context);
+  MatchFinder::Found& best = search.best;
+  const auto begin = static_cast<std::uint32_t>(from);
+  const auto end = static_cast<std::uint32_t>(to);
+  // Ends come in order: what ends beyond the widest match from here begins later.
+  if (search.ordered && best.end != 0 && end > best.begin + search.width) return 1;
+  if ((search.ids >> id & 1) == 0) return 0;
+  const bool better =
+      best.end == 0 || begin < best.begin || (begin == best.begin && end > best.end);
+  if (better) best = {begin, end, id};
+  return 0;
+}
+
+}  // namespace
+
+MatchFinder::MatchFinder(const std::vector<Pattern>& patterns) {
+  std::vector<const char*> expressions;
+  std::vector<unsigned> flags;
+  std::vector<unsigned> ids;
+  for (std::size_t i = 0; i < patterns.size(); ++i) {
+    const Pattern& pattern = patterns[i];
+    const unsigned own =
+        (flags_of(pattern, i) & ~unsigned{HS_FLAG_SINGLEMATCH}) | HS_FLAG_SOM_LEFTMOST;
+    hs_expr_info_t* info = nullptr;
+    hs_compile_error_t* error = nullptr;
+    if (hs_expression_info(pattern.expression.c_str(), own, &info, &error) != HS_SUCCESS) {
+      const std::string text = error->message;
+      hs_free_compile_error(error);
+      throw PatternError(i, text);
+    }
+    const hs_expr_info_t known = *info;
+    std::free(info);
+    if (known.max_width == UINT32_MAX) {
+      throw PatternError(i, "it has no bound to what it matches; write {1,20} instead of + or *");
+    }
+    if (known.min_width == 0) throw PatternError(i, "it matches where nothing is");
+    if (known.matches_at_eod || looks_around(pattern.expression)) {
+      throw PatternError(i,
+                         "^, $ and \\b look at what stands around, which is not there in a stream");
+    }
+    if (known.unordered_matches) ordered_ = false;
+    width_ = std::max(width_, known.max_width);
+    expressions.push_back(pattern.expression.c_str());
+    flags.push_back(own);
+    ids.push_back(pattern.id);
+  }
+  hs_database_t* database = nullptr;
+  hs_compile_error_t* error = nullptr;
+  if (hs_compile_multi(expressions.data(), flags.data(), ids.data(),
+                       static_cast<unsigned>(patterns.size()), HS_MODE_BLOCK, nullptr, &database,
+                       &error) != HS_SUCCESS) {
+    const std::size_t place =
+        error->expression < 0 ? patterns.size() : static_cast<std::size_t>(error->expression);
+    const std::string text = error->message;
+    hs_free_compile_error(error);
+    throw PatternError(place, text);
+  }
+  database_.reset(database);
+}
+
+MatchFinder::Found MatchFinder::first(std::span<const std::uint8_t> bytes, std::uint32_t ids,
+                                      const Scratch& scratch) const {
+  Search search{{0, 0, 0}, ids, width_, ordered_};
+  const hs_error_t result =
+      hs_scan(database_.get(), as_chars(bytes), static_cast<unsigned>(bytes.size()), 0,
+              scratch.get(), on_found, &search);
+  if (result != HS_SCAN_TERMINATED) expect_success(result);
+  return search.best;
+}
+
+void MatchFinder::fit(Scratch& scratch) const { scratch.fit(database_.get()); }
 
 // --- streams ---------------------------------------------------------------------------------
 

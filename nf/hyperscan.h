@@ -97,6 +97,7 @@ class Scratch {
 
   // Makes it large enough for this database, too. Throws std::bad_alloc.
   void fit(const PatternDatabase& database);
+  void fit(const hs_database_t* database);
   hs_scratch_t* get() const { return scratch_; }
 
  private:
@@ -106,6 +107,35 @@ class Scratch {
 // Scans one block from its beginning to its end.
 void scan_block(const PatternDatabase& database, std::span<const std::uint8_t> bytes,
                 const Scratch& scratch, MatchSink& sink);
+
+// Patterns that match at least one byte and at most so many, whatever stands around them: for
+// finding where they match.
+class MatchFinder {
+ public:
+  struct Found {
+    std::uint32_t begin;
+    std::uint32_t end;
+    std::uint32_t id;
+  };
+  // Throws PatternError, also for patterns without a bound and for those that look around (^, $,
+  // \b and the like). `patterns` must not be empty; their ids are below 32.
+  explicit MatchFinder(const std::vector<Pattern>& patterns);
+
+  // The widest that anything matches.
+  std::uint32_t width() const { return width_; }
+  // The leftmost match of the patterns in `ids` (a bit each), and of those the longest. found.end
+  // is 0 when there is none.
+  Found first(std::span<const std::uint8_t> bytes, std::uint32_t ids, const Scratch& scratch) const;
+  void fit(Scratch& scratch) const;
+
+ private:
+  struct Free {
+    void operator()(hs_database_t* database) const { hs_free_database(database); }
+  };
+  std::unique_ptr<hs_database_t, Free> database_;
+  std::uint32_t width_ = 0;
+  bool ordered_ = true;
+};
 
 class StreamPool {
  public:

@@ -102,6 +102,10 @@ void SpliceStore::clear(SpliceList& list, Ending why, Instant now) {
   list = {};
 }
 
+void SpliceStore::forget(SpliceList& list, Instant now) {
+  while (!list.empty()) drop_first(list, Ending::kForgotten, now);
+}
+
 const SpliceStore::Splice* SpliceStore::last_before(const SpliceList& list,
                                                     std::uint32_t original) const {
   if (list.empty()) return nullptr;

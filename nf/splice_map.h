@@ -59,6 +59,8 @@ class SpliceStore {
   // Forgets what the receiver has acknowledged.
   void retire(SpliceList& list, std::uint32_t acknowledged, Instant now);
   void clear(SpliceList& list, Ending why, Instant now);
+  // All its splices are wiped; the sum of their deltas stays.
+  void forget(SpliceList& list, Instant now);
 
   // Where a segment that begins (ends) at an original number begins (ends) when it leaves: with
   // the whole of a splice that it cuts.

@@ -45,6 +45,17 @@ void StreamEditor::close(StreamHalf& half, Ending why, Instant now) {
   half = {};
 }
 
+void StreamEditor::forget_splices(StreamHalf& half, Instant now) {
+  splices_.forget(half.splices, now);
+}
+
+// The client was given bytes that are gone: it cannot go on.
+void StreamEditor::forget_waiting(StreamHalf& half, Instant now) {
+  if (half.waiting.empty()) return;
+  waiting_.clear(half.waiting, Ending::kForgotten, now);
+  if (half.next != half.decided) half.flags |= kStreamPasses;
+}
+
 // --- the cursor ------------------------------------------------------------------------------
 
 bool StreamCursor::replace(std::uint32_t at, std::uint32_t erase,
@@ -52,7 +63,9 @@ bool StreamCursor::replace(std::uint32_t at, std::uint32_t erase,
   assert(erase != 0 && sequence_offset(at, half_.decided) >= 0);
   constexpr std::uint32_t kMaxInserted = 1 << 17;
   if (half_.splices.bytes + bytes.size() > kMaxInserted) return false;
-  return editor_.splices_.add(half_.splices, at, erase, bytes, packet_.time);
+  if (!editor_.splices_.add(half_.splices, at, erase, bytes, packet_.time)) return false;
+  context_.spliced(packet_, at, erase, static_cast<std::uint32_t>(bytes.size()));
+  return true;
 }
 
 bool StreamCursor::has_room(std::uint32_t splices, std::uint32_t bytes) const {
@@ -264,7 +277,7 @@ void StreamEditor::carry(const Arrival& arrival) {
     half.fin = segment.end();
     half.flags |= kStreamFinKnown;
   }
-  StreamCursor cursor(*this, half, arrival.packet, segment);
+  StreamCursor cursor(*this, half, arrival.packet, segment, arrival.context);
   feed(arrival, cursor);
   if (!half.settled(segment.end()) && !keep(arrival, cursor)) return;
   send(arrival);

@@ -71,8 +71,9 @@ class StreamEditor;
 // What a client does to the stream that it is being given.
 class StreamCursor {
  public:
-  StreamCursor(StreamEditor& editor, StreamHalf& half, const Packet& packet, const Segment& segment)
-      : editor_(editor), half_(half), packet_(packet), segment_(segment) {}
+  StreamCursor(StreamEditor& editor, StreamHalf& half, const Packet& packet, const Segment& segment,
+               const Context& context)
+      : editor_(editor), half_(half), packet_(packet), segment_(segment), context_(context) {}
 
   // `erase` bytes, one at least, leave as `bytes`. They lie in what was given, are not decided yet
   // and lie behind all that was replaced before. False: there is no room for the record.
@@ -96,6 +97,7 @@ class StreamCursor {
   StreamHalf& half_;
   const Packet& packet_;
   const Segment& segment_;
+  const Context& context_;
 };
 
 class StreamClient {
@@ -133,6 +135,18 @@ class StreamEditor {
   void process_error(Packet& packet, StreamHalf& peer, Context& context);
   void close(StreamHalf& half, Ending why, Instant now);
 
+  // What was put in and is not acknowledged yet is wiped: the numbers stay as they are, but nothing
+  // can be sent again.
+  void forget_splices(StreamHalf& half, Instant now);
+  // What waits is wiped: it comes again.
+  void forget_waiting(StreamHalf& half, Instant now);
+  // Behind the last byte that left, as the receiver counts.
+  std::uint32_t sent_edited(const StreamHalf& half) const {
+    return splices_.edited_end(half.splices, half.sent);
+  }
+
+  const SpliceStore& splices() const { return splices_; }
+  const StreamBytes& waiting() const { return waiting_; }
   SpliceStore& splices() { return splices_; }
   StreamBytes& waiting() { return waiting_; }
   std::uint64_t answered() const { return answered_; }

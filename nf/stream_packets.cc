@@ -68,7 +68,8 @@ rte_mbuf* make_part(const Packet& packet, std::uint32_t sequence, std::uint8_t f
   return part;
 }
 
-rte_mbuf* make_acknowledgement(const Packet& packet, const Answer& answer, rte_mempool* pool) {
+rte_mbuf* make_answer(const Packet& packet, const Answer& answer, std::uint8_t flags,
+                      std::span<const std::uint8_t> bytes, rte_mempool* pool) {
   rte_mbuf* ack = rte_pktmbuf_alloc(pool);
   if (ack == nullptr) return nullptr;
   const std::optional<TcpOption> timestamp = find_option(packet, kTcpOptionTimestamp);
@@ -119,7 +120,7 @@ rte_mbuf* make_acknowledgement(const Packet& packet, const Answer& answer, rte_m
   ours->sent_seq = rte_cpu_to_be_32(answer.sequence);
   ours->recv_ack = rte_cpu_to_be_32(answer.acknowledgement);
   ours->data_off = static_cast<std::uint8_t>(tcp_length / 4 << 4);
-  ours->tcp_flags = RTE_TCP_ACK_FLAG;
+  ours->tcp_flags = flags;
   ours->rx_win = answer.window;
   if (stamped) {
     // RFC 7323 3: the stamp that the sender has echoed is the newest it knows of its peer.
@@ -131,7 +132,11 @@ rte_mbuf* make_acknowledgement(const Packet& packet, const Answer& answer, rte_m
     std::memcpy(option + 4, stamps + 4, 4);
     std::memcpy(option + 8, stamps, 4);
   }
-  finish(like, tcp_length, false);
+  if (!bytes.empty() && !append_bytes(ack, bytes, pool)) {
+    rte_pktmbuf_free(ack);
+    return nullptr;
+  }
+  finish(like, tcp_length + static_cast<std::uint32_t>(bytes.size()), false);
   return ack;
 }
 

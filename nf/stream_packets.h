@@ -23,8 +23,10 @@ struct Answer {
   std::uint32_t acknowledgement;
   std::uint16_t window;
 };
-// An acknowledgement to the packet's sender, in its receiver's name. nullptr: no mbuf.
-rte_mbuf* make_acknowledgement(const Packet& packet, const Answer& answer, rte_mempool* pool);
+// A segment to the packet's sender, in its receiver's name: an acknowledgement when it carries
+// nothing. nullptr: no mbuf.
+rte_mbuf* make_answer(const Packet& packet, const Answer& answer, std::uint8_t flags,
+                      std::span<const std::uint8_t> bytes, rte_mempool* pool);
 
 inline constexpr std::uint8_t kTcpOptionMss = 2;
 inline constexpr std::uint8_t kTcpOptionScale = 3;

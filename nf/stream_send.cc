@@ -121,7 +121,7 @@ std::size_t StreamEditor::collect_runs(const Arrival& arrival,
 void StreamEditor::copy(const Arrival& arrival, std::uint32_t from, std::uint32_t to) {
   const std::uint32_t length = to - from;
   if (used_ + length > scratch_.size()) return;
-  const StreamCursor cursor(*this, arrival.half, arrival.packet, arrival.segment);
+  const StreamCursor cursor(*this, arrival.half, arrival.packet, arrival.segment, arrival.context);
   cursor.read(from, std::span(scratch_).subspan(used_, length));
   used_ += length;
 }
@@ -228,8 +228,8 @@ void StreamEditor::answer(const Arrival& arrival) {
   FlowSide* flow = arrival.packet.flow;
   SessionTable& sessions = arrival.context.sessions();
   FlowSide& back = sessions.side(sessions.id_of(flow), flow->direction ^ 1);
-  rte_mbuf* ack = make_acknowledgement(arrival.packet, {arrival.ack, acknowledged, half.window},
-                                       arrival.context.pool());
+  rte_mbuf* ack = make_answer(arrival.packet, {arrival.ack, acknowledged, half.window},
+                              RTE_TCP_ACK_FLAG, {}, arrival.context.pool());
   if (ack == nullptr) return;
   ++answered_;
   arrival.context.inject(ack, arrival.packet.ingress, &back, &arrival.packet);

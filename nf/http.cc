@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Connections: whose, how long, what becomes of those that a service ends; and the books. Messages:
+// http_messages.cc, http_adapt.cc, http_body.cc.
+#include "nf/http.h"
+
+#include <netinet/in.h>
+#include <rte_tcp.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "dataplane/reply.h"
+#include "nf/stream_packets.h"
+
+namespace glassbox {
+namespace {
+
+constexpr ReasonId id(HttpReason reason) { return static_cast<ReasonId>(reason); }
+
+StreamEditor::Bounds bounds_of(const Settings& settings) {
+  StreamEditor::Bounds bounds;
+  bounds.window = static_cast<std::uint32_t>(settings.integer("window"));
+  bounds.pool = static_cast<std::uint64_t>(settings.integer("pool"));
+  bounds.splice_bytes = bounds.pool;
+  bounds.splices =
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bounds.pool / 256, 1024, 1u << 20));
+  return bounds;
+}
+
+std::string system_of(const Settings& settings) {
+  const std::string& system = settings.text("system");
+  const bool sound =
+      system.find("://") != std::string::npos && std::ranges::none_of(system, [](unsigned char c) {
+        return c <= ' ' || c == ',' || c == ';' || c == '#' || c >= 0x7f;
+      });
+  if (!sound) {
+    throw ConfigError(settings.where("system"),
+                      "http: '" + system +
+                          "' is no absolute URI for a trace: http://NAME/PATH, without comma, "
+                          "semicolon, # and blanks");
+  }
+  return system;
+}
+
+}  // namespace
+
+Http::Http(const Build& build)
+    : NetworkFunction(kHttpSpec),
+      services_(build.settings.rows("services"), system_of(build.settings)),
+      system_(build.settings.text("system")),
+      ports_(build.settings.ports("ports")),
+      head_limit_(static_cast<std::uint32_t>(build.settings.integer("head"))),
+      idle_(build.settings.duration("idle")),
+      blocks_unparsable_(build.settings.text("unparsable") == "block"),
+      max_sessions_(build.max_sessions),
+      editor_(bounds_of(build.settings), {.limit = id(HttpReason::kLimit)}),
+      connections_(static_cast<std::size_t>(build.settings.integer("connections"))),
+      free_(connections_.size()),
+      connections_census_(sizeof(HttpConnection)),
+      head_text_(head_limit_ + std::size_t{65536}) {
+  std::iota(free_.rbegin(), free_.rend(), 0u);
+  for (const HttpService& service : services_.all()) pages_.push_back(page_of(service));
+  compile_patterns(build.settings.rows("services"));
+  body_.reserve(std::size_t{1} << 18);
+  pieces_.reserve(4096);
+  matches_.reserve(4096);
+  plan_.reserve(4096);
+  plan_text_.reserve(std::size_t{1} << 18);
+  prefix_.reserve(32);
+}
+
+void Http::compile_patterns(const Settings::Rows& rows) {
+  std::vector<Pattern> patterns;
+  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+    const HttpService& service = services_.all()[i];
+    if (service.action != HttpAction::kSubstitute) continue;
+    patterns.push_back({service.pattern, "", static_cast<std::uint32_t>(i)});
+  }
+  if (patterns.empty()) return;
+  try {
+    finder_.emplace(patterns);
+  } catch (const PatternError& error) {
+    if (error.pattern() == patterns.size()) {
+      throw ConfigError(rows.front().where(), std::string("http: ") + error.what());
+    }
+    const std::string& name = services_.all()[patterns[error.pattern()].id].id;
+    for (const Settings& row : rows) {
+      if (row.text("id") != name) continue;
+      throw ConfigError(row.where("pattern"), "http: service '" + name + "': " + error.what());
+    }
+  }
+  finder_->fit(finder_scratch_);
+}
+
+std::string Http::page_of(const HttpService& service) const {
+  const bool redirects = service.action == HttpAction::kRedirect;
+  if (!redirects && service.action != HttpAction::kBlock) return {};
+  const std::string body = redirects ? std::string("<html><body>It is elsewhere.</body></html>\n")
+                                     : "<html><body>Blocked by " + service.id + ".</body></html>\n";
+  std::string page = redirects ? "HTTP/1.1 302 Found\r\nLocation: " + service.to + "\r\n"
+                               : std::string("HTTP/1.1 403 Forbidden\r\n");
+  page += "Content-Type: text/html\r\nContent-Length: " + std::to_string(body.size()) +
+          "\r\nCache-Control: no-store\r\nConnection: close\r\nOPES-System: " + system_ +
+          "\r\n\r\n" + body;
+  return page;
+}
+
+// --- connections -----------------------------------------------------------------------------
+
+Admission Http::admit(Opening& opening, Context& context) {
+  const Packet& packet = opening.packet;
+  constexpr std::uint8_t kMarks = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
+  // Only a connection that opens now can be read from its beginning.
+  if (opening.tuple.protocol != IPPROTO_TCP || !packet.has(kTcp) ||
+      (packet.tcp_flags & kMarks) != RTE_TCP_SYN_FLAG ||
+      !ports_.contains(opening.tuple.destination_port)) {
+    return Admission::pass();
+  }
+  if (free_.empty()) {
+    connections_census_.refused();
+    ++not_followed_;
+    return Admission::pass();
+  }
+  const std::uint32_t number = free_.back();
+  free_.pop_back();
+  HttpConnection& connection = connections_[number];
+  connection = {};
+  connection.client = opening.direction;
+  llhttp_init(&connection.sides[0].parser, HTTP_REQUEST, &callbacks());
+  llhttp_init(&connection.sides[1].parser, HTTP_RESPONSE, &callbacks());
+  connections_census_.created(opening.now);
+  for (const std::uint8_t direction : {0, 1}) {
+    context.direction_slot<HttpSlot>(context.sessions().side(opening.session, direction))
+        .connection = number + 1;
+  }
+  return Admission::accept(idle_);
+}
+
+void Http::undo(const Opening& opening, Context& context) {
+  FlowSide& side = context.sessions().side(opening.session, 0);
+  release(context.direction_slot<HttpSlot>(side).connection - 1, Ending::kClosed, opening.now);
+  for (const std::uint8_t direction : {0, 1}) {
+    context.direction_slot<HttpSlot>(context.sessions().side(opening.session, direction)) = {};
+  }
+}
+
+void Http::retire(SessionId session, Ending why, Instant when, Context& context) {
+  HttpSlot& slot = context.direction_slot<HttpSlot>(context.sessions().side(session, 0));
+  if (slot.connection == 0) return;
+  release(slot.connection - 1, why, when);
+  for (const std::uint8_t direction : {0, 1}) {
+    context.direction_slot<HttpSlot>(context.sessions().side(session, direction)) = {};
+  }
+}
+
+void Http::release(std::uint32_t number, Ending why, Instant when) {
+  HttpConnection& connection = connections_[number];
+  for (HttpSide& side : connection.sides) editor_.close(side.stream, why, when);
+  connections_census_.ended(why, when);
+  free_.push_back(number);
+}
+
+void Http::forget(std::size_t kind, Context& context) {
+  if (kind == 0) return NetworkFunction::forget(kind, context);
+  SessionTable& sessions = context.sessions();
+  sessions.for_each([&](SessionId session) {
+    if (!sessions.occupied(session, context.self())) return;
+    const HttpSlot& slot = context.direction_slot<HttpSlot>(sessions.side(session, 0));
+    if (slot.connection == 0) return;
+    for (HttpSide& side : connections_[slot.connection - 1].sides) {
+      if (kind == 1) editor_.forget_splices(side.stream, context.now());
+      if (kind == 2) editor_.forget_waiting(side.stream, context.now());
+    }
+  });
+}
+
+// --- packets ---------------------------------------------------------------------------------
+
+void Http::process(PacketBatch& batch, Context& context) {
+  for (Packet* packet : batch) {
+    if (packet->protocol != IPPROTO_TCP && !packet->has(kRelated)) continue;
+    if (packet->flow == nullptr) continue;
+    const std::uint32_t number = context.direction_slot<HttpSlot>(*packet->flow).connection;
+    if (number == 0 ||
+        !context.sessions().occupied(context.sessions().id_of(packet->flow), context.self())) {
+      continue;
+    }
+    HttpConnection& connection = connections_[number - 1];
+    const bool from_client = packet->flow->direction == connection.client;
+    if (packet->has(kRelated)) {
+      editor_.process_error(*packet, connection.sides[from_client ? 1 : 0].stream, context);
+    } else if (packet->has(kTcp)) {
+      process_tcp(*packet, connection, from_client, context);
+    }
+  }
+}
+
+void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_client,
+                       Context& context) {
+  // A fragment cannot be edited: its connection is no longer read, and what was edited breaks.
+  if (packet.has(kFragmented)) {
+    if (connection.edited) context.drop(packet, id(HttpReason::kLimit));
+    return;
+  }
+  if (connection.condemned) return refuse_condemned(packet, connection, from_client, context);
+  connection_ = &connection;
+  from_client_ = from_client;
+  failure_ = Failure::kNone;
+  HttpSide& own = connection.sides[from_client ? 0 : 1];
+  HttpSide& peer = connection.sides[from_client ? 1 : 0];
+  // It has come as it is, and would be built upon.
+  const std::uint32_t acknowledged =
+      rte_be_to_cpu_32(packet.at_offset<rte_tcp_hdr>(packet.l4)->recv_ack);
+  editor_.process(packet, own.stream, peer.stream, *this, context);
+  connection_ = nullptr;
+  if (failure_ == Failure::kNone) [[likely]]
+    return;
+  connection.page_sequence = acknowledged;
+  condemn(packet, connection, from_client, context);
+}
+
+// Ends a connection: with a page for its client when a rule says so and nothing else is due, and by
+// a reset.
+void Http::condemn(Packet& packet, HttpConnection& connection, bool from_client, Context& context) {
+  connection.condemned = true;
+  HttpSide& request = connection.sides[0];
+  HttpSide& response = connection.sides[1];
+  connection.page = blocking_service_;
+  connection.answered = failure_ == Failure::kBlocked && connection.count == 1;
+  if (failure_ == Failure::kUnparsable || failure_ == Failure::kBroken) {
+    if (packet.fate == Fate::kForward) context.drop(packet, id(HttpReason::kUnparsable));
+  } else if (packet.fate == Fate::kForward && packet.ip_end == packet.payload) {
+    context.drop(packet, id(HttpReason::kCondemned));
+  }
+  const LinkType link = packet.l3 == 0 ? LinkType::kRawIp : LinkType::kEthernet;
+  FlowSide& flow = *packet.flow;
+  FlowSide& back = context.sessions().side(context.sessions().id_of(&flow), flow.direction ^ 1);
+  const std::uint32_t to_server = editor_.sent_edited(request.stream);
+  const std::uint32_t to_client = editor_.sent_edited(response.stream);
+  const Side toward = opposite(packet.ingress);
+  // To the packet's receiver, and to its sender unless that gets a page.
+  rte_mbuf* further =
+      make_reset(packet, ResetTo::kDestination, from_client ? to_server : to_client,
+                 from_client ? response.stream.sent : request.stream.sent, link, context.pool());
+  if (further != nullptr) context.inject(further, toward, &flow, &packet);
+  if (connection.answered) return send_page(packet, connection, context);
+  rte_mbuf* backward =
+      make_reset(packet, ResetTo::kSource, from_client ? to_client : to_server,
+                 from_client ? request.stream.next : response.stream.next, link, context.pool());
+  if (backward != nullptr) context.inject(backward, packet.ingress, &back, &packet);
+}
+
+void Http::send_page(const Packet& packet, const HttpConnection& connection, Context& context) {
+  const std::string& page = pages_[connection.page];
+  const Answer answer{connection.page_sequence, connection.sides[0].stream.next,
+                      rte_cpu_to_be_16(0xffff)};
+  rte_mbuf* mbuf = make_answer(
+      packet, answer, RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG | RTE_TCP_FIN_FLAG,
+      {reinterpret_cast<const std::uint8_t*>(page.data()), page.size()}, context.pool());
+  if (mbuf == nullptr) return;
+  FlowSide& back =
+      context.sessions().side(context.sessions().id_of(packet.flow), packet.flow->direction ^ 1);
+  context.inject(mbuf, packet.ingress, &back, &packet);
+}
+
+// Its packets go no further. A client that was sent a page is sent it until it has it, and gets its
+// own end acknowledged.
+void Http::refuse_condemned(Packet& packet, HttpConnection& connection, bool from_client,
+                            Context& context) {
+  if (from_client && connection.answered && (packet.tcp_flags & RTE_TCP_RST_FLAG) == 0) {
+    const auto* tcp = packet.at_offset<rte_tcp_hdr>(packet.l4);
+    const std::uint32_t page_end =
+        connection.page_sequence + 1 + static_cast<std::uint32_t>(pages_[connection.page].size());
+    const bool has_page = sequence_offset(rte_be_to_cpu_32(tcp->recv_ack), page_end) >= 0;
+    const std::uint32_t length = packet.ip_end - packet.payload;
+    const bool closes = (packet.tcp_flags & RTE_TCP_FIN_FLAG) != 0;
+    if (!has_page && length != 0) {
+      send_page(packet, connection, context);
+    } else if (closes) {
+      const Answer answer{page_end, rte_be_to_cpu_32(tcp->sent_seq) + length + 1,
+                          rte_cpu_to_be_16(0xffff)};
+      rte_mbuf* ack = make_answer(packet, answer, RTE_TCP_ACK_FLAG, {}, context.pool());
+      FlowSide& back = context.sessions().side(context.sessions().id_of(packet.flow),
+                                               packet.flow->direction ^ 1);
+      if (ack != nullptr) context.inject(ack, packet.ingress, &back, &packet);
+    }
+  }
+  context.drop(packet, id(HttpReason::kCondemned));
+}
+
+// --- books -----------------------------------------------------------------------------------
+
+Census* Http::census(std::size_t index) {
+  if (index == 0) return &connections_census_;
+  return index == 1 ? &editor_.splices().census() : &editor_.waiting().census();
+}
+
+std::uint64_t Http::bound(std::size_t index) const {
+  if (index == 0) return connections_.size();
+  return index == 1 ? editor_.splices().capacity() : editor_.waiting().capacity();
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
+  std::vector<std::pair<std::string, std::uint64_t>> all = {
+      {"requests", requests_},
+      {"responses", responses_},
+      {"adapted messages (each with a trace)", adapted_},
+      // A box in the way is not addressed by anyone: RFC 3238 2.2 cannot be met so.
+      {"2.2 IP-layer addressing: NOT MET (interception); adapted messages addressed to the box", 0},
+      {"invocations by consent of the provider",
+       by_party_[static_cast<std::size_t>(HttpParty::kProvider)]},
+      {"invocations by consent of the consumer",
+       by_party_[static_cast<std::size_t>(HttpParty::kConsumer)]},
+      {"invocations without consent", by_party_[static_cast<std::size_t>(HttpParty::kNone)]},
+      {"bypass requests", bypasses_},
+      {"bypass requests that named something unknown, or could not be read", bypass_unknown_},
+      {"oversized traces", trace_oversized_},
+      {"substitutions", substitutions_},
+      {"substitutions left out for want of room", unreplaced_},
+      {"bodies left alone: encoded", encoded_},
+      {"bodies left alone: no-transform or partial", untouchable_},
+      {"unparsable", unparsable_},
+      {"given up", given_up_},
+      {"connections not followed (connections)", not_followed_},
+      {"deletions acknowledged by the box", editor_.answered()},
+  };
+  for (const HttpService& service : services_.all()) {
+    const std::string name = "service " + service.id + ": ";
+    all.emplace_back(name + "invoked", service.invoked);
+    all.emplace_back(name + "bypassed", service.bypassed);
+    all.emplace_back(name + "bypass ignored, it is essential", service.bypass_ignored);
+    all.emplace_back(name + "not run, no valid consent", service.without_consent);
+    all.emplace_back(name + "failed", service.failed);
+  }
+  return all;
+}
+
+const FunctionType& http_function() {
+  static const FunctionType kType = {kHttpSpec,
+                                     [](const Build& build) -> std::unique_ptr<NetworkFunction> {
+                                       return std::make_unique<Http>(build);
+                                     }};
+  return kType;
+}
+
+}  // namespace glassbox

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// http: OPES services in HTTP/1 messages, as they pass (RFC 3238, 3835, 3897, 4236).
+//
+// A connection to one of `ports` that is opened through the box is parsed in both directions and
+// edited in place (stream_edit.h); nothing is terminated. A message's head waits until it is whole,
+// within `head`; of bodies nothing waits that no service wants.
+//
+//   services      rules: what is done at which of the four activation points, on whose authority,
+//                 for which hosts, until when. Without valid consent a service does not run
+//   trace         what was adapted carries the system's id in OPES-System (and in OPES-Via where
+//                 that was there)
+//   bypass        OPES-Bypass in a request switches services off for it and its response, unless
+//                 they are declared essential; the request keeps it for the next hop
+//   adaptation    takes along what it invalidates: Content-Length becomes chunked, or the end of
+//   the
+//                 connection; ETag and digests go
+//   block page    a created response; the request's origin is not asked
+//
+// What cannot be parsed passes, or the connection is reset (`unparsable`). Encrypted, upgraded and
+// tunnelled connections pass, and so do those that began before the box.
+#pragma once
+
+#include <llhttp/llhttp.h>
+
+#include <memory>
+#include <optional>
+
+#include "dataplane/network_function.h"
+#include "nf/http_head.h"
+#include "nf/http_services.h"
+#include "nf/hyperscan.h"
+#include "nf/stream_edit.h"
+
+namespace glassbox {
+
+inline constexpr std::array<std::string_view, 2> kHttpUnparsable = {"pass", "block"};
+
+inline constexpr std::array<Parameter, 9> kHttpParameters = {{
+    {.name = "services",
+     .type = ParameterType::kRows,
+     .help = "what is done, and who agreed to it",
+     .required = true,
+     .columns = kHttpServiceColumns},
+    {.name = "system",
+     .type = ParameterType::kText,
+     .help = "URI of this OPES system: its id in traces and bypasses",
+     .required = true},
+    {.name = "ports",
+     .type = ParameterType::kPorts,
+     .default_value = "80",
+     .help = "server ports that speak HTTP"},
+    {.name = "connections",
+     .type = ParameterType::kInteger,
+     .default_value = "4096",
+     .help = "connections followed at a time, per worker",
+     .minimum = 1,
+     .maximum = 1 << 20},
+    {.name = "head",
+     .type = ParameterType::kInteger,
+     .default_value = "8192",
+     .help = "bytes that a message's head may have",
+     .minimum = 256,
+     .maximum = 16384},
+    {.name = "window",
+     .type = ParameterType::kInteger,
+     .default_value = "65536",
+     .help = "bytes that wait per direction: early segments, heads",
+     .minimum = 4096,
+     .maximum = 1 << 18},
+    {.name = "pool",
+     .type = ParameterType::kInteger,
+     .default_value = "16777216",
+     .help = "bytes that wait in all, per worker; as many again for what is put in",
+     .minimum = 65536,
+     .maximum = std::int64_t{1} << 32},
+    {.name = "idle",
+     .type = ParameterType::kDuration,
+     .default_value = "7440s",
+     .help = "idle lifetime of a connection (RFC 5382 REQ-5)"},
+    {.name = "unparsable",
+     .type = ParameterType::kChoice,
+     .default_value = "pass",
+     .help = "what is no HTTP: pass, or block: both ends are reset",
+     .choices = kHttpUnparsable},
+}};
+
+inline constexpr std::array<StateKind, 3> kHttpKinds = {{
+    declared({.name = "connection",
+              .scope = Scope::kPerFlow,
+              .maintenance = Maintenance::kTimerRefreshed,
+              .state_class = StateClass::kHard,
+              .bound = Limit::by("connections"),
+              .idle_lifetime = Limit::by("idle"),
+              .on_full = OnFull::kRefuse,
+              .if_lost = "a connection that was edited breaks: its ends number the stream "
+                         "differently and nothing translates any more; one that was not passes "
+                         "unread. Refused when full: the connection passes unread."}),
+    declared({.name = "splice",
+              .scope = Scope::kPerFlow,
+              .maintenance = Maintenance::kExplicit,
+              .state_class = StateClass::kHard,
+              .bound = Limit::by("pool"),
+              .idle_lifetime = {},
+              .on_full = OnFull::kRefuse,
+              .if_lost = "what was put in or taken out and is not acknowledged yet cannot be sent "
+                         "again: the connection breaks."}),
+    declared(
+        {.name = "waiting",
+         .scope = Scope::kPerFlow,
+         .maintenance = Maintenance::kExplicit,
+         .state_class = StateClass::kSoft,
+         .bound = Limit::by("pool"),
+         .idle_lifetime = {},
+         .on_full = OnFull::kRefuse,
+         .if_lost = "nothing: no receiver has acknowledged it, and its sender sends it again."}),
+}};
+
+enum class HttpReason : ReasonId { kLimit, kCondemned, kUnparsable, kForgotten, kCount };
+inline constexpr std::array<DropReason, static_cast<std::size_t>(HttpReason::kCount)> kHttpReasons =
+    {{
+        {"limit", "what has to wait or to be remembered has reached its bound: it comes again"},
+        {"condemned", "of a connection that was blocked or reset"},
+        {"unparsable", "it is no HTTP (unparsable: block)"},
+        {"forgotten", "the state that it needs was wiped"},
+    }};
+
+struct HttpSlot {
+  std::uint32_t connection;  // its number + 1; 0: not followed
+  std::uint32_t unused;
+};
+
+inline constexpr FunctionSpec kHttpSpec = {
+    .name = "http",
+    .summary = "Runs OPES services on HTTP/1 messages, with trace, bypass and consent.",
+    .parameters = kHttpParameters,
+    .kinds = kHttpKinds,
+    .slot = {.direction_bytes = sizeof(HttpSlot), .shared_bytes = 0, .refreshed_by = kBothSides},
+    .reasons = kHttpReasons,
+    .edits = FieldSet::of(Field::kTcpSeq, Field::kTcpAck, Field::kTcpFlags, Field::kTcpWindow,
+                          Field::kTcpSack, Field::kTcpOtherOption, Field::kTcpPayload,
+                          Field::kQuotedTcpSeq),
+    .reads = Reads::kPayload,
+    .injects = true,
+    .facets = {.layer = "application",
+               .explicitness = "implicit, traced",
+               .hops = "single hop",
+               .placement = "in-line",
+               .purpose = "functional",
+               .work = "processing",
+               .state = "hard",
+               .recovery = "restart",
+               .catalogue = "2.18 content and applications distribution boxes; 2.16 transcoders"},
+};
+
+// What is known of a request until its response has come.
+struct [[gnu::packed]] HttpExchange {
+  ServiceSet runs = 0;  // on the response: consented, and not bypassed
+  bool head = false;
+  bool connect = false;
+  bool one_one = false;  // the client speaks HTTP/1.1
+};
+
+enum class BodyFraming : std::uint8_t { kUntouched, kPlain, kChunkedBefore, kChunkedNow };
+
+struct HttpSide {
+  StreamHalf stream;
+  llhttp_t parser;
+  std::uint32_t message = 0;  // where the head that is being read begins
+  std::uint32_t body = 0;     // behind the last byte of the message that was looked at
+  bool in_head = true;
+  BodyFraming framing = BodyFraming::kUntouched;
+  bool began_chunks = false;  // a chunk of ours has left, its line end has not
+  // Body bytes that are given and not settled: where they stand. Framing lies between them.
+  static constexpr std::size_t kMaxTail = 3;
+  struct Tail {
+    std::uint32_t sequence;
+    std::uint32_t length;
+  };
+  std::uint8_t tail_count = 0;
+  ServiceSet bodies = 0;  // services that substitute in this body
+  std::array<Tail, kMaxTail> tail;
+};
+
+struct HttpConnection {
+  static constexpr std::uint32_t kMaxExchanges = 6;
+
+  std::array<HttpSide, 2> sides;  // from the client; from the server
+  std::array<HttpExchange, kMaxExchanges> exchanges;
+  std::uint8_t first = 0;
+  std::uint8_t count = 0;
+  std::uint8_t client = 0;  // the session's direction from the client
+  bool condemned = false;
+  bool edited = false;
+  // A created response, again and again until the client has it: its number, and the service's.
+  bool answered = false;
+  std::uint8_t page = 0;
+  std::uint32_t page_sequence = 0;
+};
+
+class Http final : public NetworkFunction, private StreamClient {
+ public:
+  explicit Http(const Build& build);
+
+  void process(PacketBatch& batch, Context& context) override;
+  Admission admit(Opening& opening, Context& context) override;
+  void undo(const Opening& opening, Context& context) override;
+  void retire(SessionId session, Ending why, Instant when, Context& context) override;
+  void forget(std::size_t kind, Context& context) override;
+  Census* census(std::size_t index) override;
+  std::uint64_t bound(std::size_t index) const override;
+  std::optional<std::uint64_t> payload_bytes_read() const override { return read_; }
+  std::vector<std::pair<std::string, std::uint64_t>> findings() const override;
+
+ private:
+  enum class Failure : std::uint8_t { kNone, kUnparsable, kBlocked, kBroken };
+
+  // The connection and direction that the stream layer is at work on.
+  HttpSide& side() { return connection_->sides[from_client_ ? 0 : 1]; }
+
+  void process_tcp(Packet& packet, HttpConnection& connection, bool from_client, Context& context);
+  void refuse_condemned(Packet& packet, HttpConnection& connection, bool from_client,
+                        Context& context);
+  void condemn(Packet& packet, HttpConnection& connection, bool from_client, Context& context);
+  void send_page(const Packet& packet, const HttpConnection& connection, Context& context);
+  void release(std::uint32_t number, Ending why, Instant when);
+  std::string page_of(const HttpService& service) const;
+  void compile_patterns(const Settings::Rows& rows);
+
+  // Messages (http_messages.cc).
+  void bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) override;
+  void end(StreamCursor& stream) override;
+  void overrun(StreamCursor& stream) override;
+  void lost(StreamHalf& half) override;
+  static const llhttp_settings_t& callbacks();
+  void parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes);
+  void head_is_whole(StreamCursor& stream, std::uint32_t end);
+  void message_is_over(StreamCursor& stream, std::uint32_t end);
+  void give_up(StreamCursor* stream);
+  void unparsable(StreamCursor& stream);
+  void skip_body(StreamCursor& stream, std::uint32_t have);
+
+  // Heads (http_adapt.cc).
+  bool read_head(StreamCursor& stream, std::uint32_t end);
+  void adapt_request(StreamCursor& stream, HttpExchange& exchange);
+  void adapt_response(StreamCursor& stream, const HttpExchange& exchange);
+  bool run_on_head(HttpService& service);
+  void count_invocation(HttpService& service);
+  void fail_service(HttpService& service);
+  void trace();
+  void trace_in(std::string_view name);
+  void remove_field(std::string_view name);
+  bool carry_out(StreamCursor& stream);
+  std::optional<BodyFraming> new_framing(const HttpExchange& exchange);
+  bool wants_body();
+  void adapt_body(const HttpExchange& exchange, ServiceSet wanted);
+
+  // Bodies (http_body.cc).
+  void begin_body(StreamCursor& stream);
+  void body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes);
+  void settle_body(StreamCursor& stream, bool over, std::uint32_t end);
+  std::uint32_t find_matches(bool over);
+  std::uint32_t keep_tail(std::uint32_t settled);
+  void plan_body(std::uint32_t settled, bool over, std::uint32_t end);
+  void plan(std::uint32_t from, std::uint32_t to, std::string_view bytes);
+
+  HttpServices services_;
+  std::string system_;
+  PortRange ports_;
+  std::uint32_t head_limit_;
+  Nanos idle_;
+  bool blocks_unparsable_;
+  std::uint64_t max_sessions_;
+  StreamEditor editor_;
+  std::vector<HttpConnection> connections_;
+  std::vector<std::uint32_t> free_;
+  Census connections_census_;
+  std::vector<std::string> pages_;     // by service
+  std::optional<MatchFinder> finder_;  // its patterns are numbered as their services
+  Scratch finder_scratch_;
+
+  // While a packet is at work.
+  HttpConnection* connection_ = nullptr;
+  bool from_client_ = false;
+  Failure failure_ = Failure::kNone;
+  std::uint8_t blocking_service_ = 0;
+  StreamCursor* cursor_ = nullptr;
+  std::uint32_t span_at_ = 0;
+  const std::uint8_t* span_ = nullptr;
+  enum class Event : std::uint8_t { kNone, kHead, kLastChunk, kOver } event_ = Event::kNone;
+  std::vector<char> head_text_;
+  HttpHead head_;
+  HeadEdits edits_;
+
+  // The body bytes that are not settled, and where they stand in the stream.
+  struct BodyPiece {
+    std::uint32_t sequence;
+    std::uint32_t offset;
+    std::uint32_t length;
+  };
+  std::vector<std::uint8_t> body_;
+  std::vector<BodyPiece> pieces_;
+  std::vector<MatchFinder::Found> matches_;
+  // What will be replaced: [from, to) of the stream, by bytes of plan_text_.
+  struct Planned {
+    std::uint32_t from;
+    std::uint32_t to;
+    std::uint32_t offset;
+    std::uint32_t length;
+  };
+  std::vector<Planned> plan_;
+  std::string plan_text_;
+  std::string prefix_;
+  std::uint32_t plan_at_ = 0;  // settled so far
+
+  std::uint64_t read_ = 0;
+  std::uint64_t requests_ = 0;
+  std::uint64_t responses_ = 0;
+  std::uint64_t adapted_ = 0;
+  std::uint64_t unparsable_ = 0;
+  std::uint64_t not_followed_ = 0;
+  std::uint64_t given_up_ = 0;
+  std::uint64_t encoded_ = 0;
+  std::uint64_t untouchable_ = 0;
+  std::uint64_t substitutions_ = 0;
+  std::uint64_t unreplaced_ = 0;
+  std::uint64_t bypass_unknown_ = 0;
+  std::uint64_t bypasses_ = 0;
+  std::uint64_t trace_oversized_ = 0;
+  std::array<std::uint64_t, 3> by_party_{};
+};
+
+}  // namespace glassbox

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The data dispatcher: which services run on a message, what they do to its head, and the trace
+// they leave there.
+#include <algorithm>
+
+#include "nf/http.h"
+
+namespace glassbox {
+namespace {
+
+// What no longer describes a body that was changed (RFC 9110 8.8, RFC 9530, RFC 1864).
+constexpr std::array<std::string_view, 6> kValidators = {
+    "ETag", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest", "Accept-Ranges"};
+
+std::string_view value_of(const HttpHead& head, std::string_view name) {
+  const HttpHead::FieldLine* field = head.find(name);
+  return field == nullptr ? std::string_view() : field->value;
+}
+
+bool is_text(std::string_view type) {
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  if (type.size() > 5 && same_name(type.substr(0, 5), "text/")) return true;
+  for (const std::string_view known :
+       {"application/json", "application/javascript", "application/xml", "application/xhtml+xml"}) {
+    if (same_name(type, known)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool Http::read_head(StreamCursor& stream, std::uint32_t end) {
+  const std::uint32_t length = end - side().message;
+  if (length > head_text_.size()) return false;
+  stream.read(side().message, {reinterpret_cast<std::uint8_t*>(head_text_.data()), length});
+  return head_.read({head_text_.data(), length});
+}
+
+void Http::count_invocation(HttpService& service) {
+  ++service.invoked;
+  ++by_party_[static_cast<std::size_t>(service.party)];
+}
+
+void Http::fail_service(HttpService& service) {
+  ++service.failed;
+  if (service.blocks_on_failure) failure_ = Failure::kUnparsable;
+}
+
+void Http::adapt_request(StreamCursor& stream, HttpExchange& exchange) {
+  const llhttp_t& parser = side().parser;
+  exchange.head = parser.method == HTTP_HEAD;
+  exchange.connect = parser.method == HTTP_CONNECT;
+  exchange.one_one = parser.http_major == 1 && parser.http_minor >= 1;
+  const std::string_view host = value_of(head_, "Host");
+  Bypass bypass;
+  if (const HttpHead::FieldLine* field = head_.find("OPES-Bypass")) {
+    bypass = read_bypass(field->value, system_, services_.traced());
+    ++bypasses_;
+    if (bypass.unknown || bypass.unreadable) ++bypass_unknown_;
+  }
+  bool adapted = false;
+  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+    HttpService& service = services_.all()[i];
+    const ServiceSet bit = ServiceSet{1} << i;
+    if (!service.consented(host, stream.now())) {
+      ++service.without_consent;
+      continue;
+    }
+    if ((bypass.services() & bit) != 0) {
+      ++service.bypassed;
+      continue;
+    }
+    if ((bypass.ignored & bit) != 0) ++service.bypass_ignored;
+    if (!service.on_request()) {
+      exchange.runs |= bit;
+      continue;
+    }
+    switch (service.action) {
+      case HttpAction::kBlock:
+      case HttpAction::kRedirect:
+        if (!url_matches(service.url, host, head_.target())) break;
+        count_invocation(service);
+        blocking_service_ = static_cast<std::uint8_t>(i);
+        failure_ = Failure::kBlocked;
+        return;
+      case HttpAction::kLog:
+        if (url_matches(service.url, host, head_.target())) count_invocation(service);
+        break;
+      default:
+        adapted = run_on_head(service) || adapted;
+    }
+    if (failure_ != Failure::kNone) return;
+  }
+  if (adapted) trace();
+}
+
+void Http::adapt_response(StreamCursor& stream, const HttpExchange& exchange) {
+  (void)stream;
+  bool adapted = false;
+  ServiceSet bodies = 0;
+  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+    HttpService& service = services_.all()[i];
+    if ((exchange.runs >> i & 1) == 0) continue;
+    if (service.action == HttpAction::kSubstitute) {
+      bodies |= ServiceSet{1} << i;
+    } else {
+      adapted = run_on_head(service) || adapted;
+    }
+    if (failure_ != Failure::kNone) return;
+  }
+  side().framing = BodyFraming::kUntouched;
+  if (bodies != 0) adapt_body(exchange, bodies);
+  if (failure_ != Failure::kNone) return;
+  if (adapted || side().framing != BodyFraming::kUntouched) trace();
+}
+
+// True: the head changes.
+bool Http::run_on_head(HttpService& service) {
+  bool changes = false;
+  bool fits = true;
+  if (service.action == HttpAction::kInsertHeader) {
+    fits = edits_.insert(head_.fields_end(), service.name, ": ", service.value, "\r\n");
+    changes = fits;
+  } else {
+    for (std::size_t i = 0; i < head_.size() && fits; ++i) {
+      const HttpHead::FieldLine& field = head_[i];
+      if (!same_name(field.name, service.name) || edits_.covers(field.begin)) continue;
+      if (service.action == HttpAction::kRemoveHeader) {
+        fits = edits_.replace(field.begin, field.end, "");
+      } else {
+        fits = edits_.replace(field.begin, field.end, field.name, ": ", service.value, "\r\n");
+      }
+      changes = changes || fits;
+    }
+  }
+  if (!fits) fail_service(service);
+  if (changes) count_invocation(service);
+  return changes;
+}
+
+// --- bodies ----------------------------------------------------------------------------------
+
+// Whether a body may be changed at all, and can be read.
+bool Http::wants_body() {
+  const std::string_view encoding = value_of(head_, "Content-Encoding");
+  if (!encoding.empty() && !same_name(encoding, "identity")) {
+    ++encoded_;
+    return false;
+  }
+  // RFC 9110 7.7: who says no-transform has not agreed. A part of a body is no place for patterns.
+  if (has_token(value_of(head_, "Cache-Control"), "no-transform") ||
+      head_.find("Content-Range") != nullptr) {
+    ++untouchable_;
+    return false;
+  }
+  return true;
+}
+
+// How a body of another length is to be delimited (RFC 9112 6.3); nullopt: it cannot be.
+std::optional<BodyFraming> Http::new_framing(const HttpExchange& exchange) {
+  const llhttp_t& parser = side().parser;
+  const std::string_view coding = value_of(head_, "Transfer-Encoding");
+  if (!coding.empty()) {
+    if (!same_name(coding, "chunked")) return std::nullopt;
+    return BodyFraming::kChunkedBefore;
+  }
+  const HttpHead::FieldLine* length = head_.find("Content-Length");
+  if (length == nullptr) return BodyFraming::kPlain;  // it ends with the connection
+  if (edits_.covers(length->begin)) return std::nullopt;
+  if (exchange.one_one && parser.http_major == 1 && parser.http_minor >= 1) {
+    return BodyFraming::kChunkedNow;
+  }
+  if (llhttp_should_keep_alive(&parser) != 0) return std::nullopt;
+  return BodyFraming::kPlain;
+}
+
+void Http::adapt_body(const HttpExchange& exchange, ServiceSet wanted) {
+  HttpSide& side = this->side();
+  const llhttp_t& parser = side.parser;
+  const bool empty = exchange.head || exchange.connect || parser.status_code == 204 ||
+                     parser.status_code == 304 ||
+                     ((parser.flags & F_CONTENT_LENGTH) != 0 && parser.content_length == 0);
+  if (empty || !is_text(value_of(head_, "Content-Type"))) return;
+  const std::optional<BodyFraming> framing = wants_body() ? new_framing(exchange) : std::nullopt;
+  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+    if ((wanted >> i & 1) == 0) continue;
+    if (framing) {
+      count_invocation(services_.all()[i]);
+    } else {
+      fail_service(services_.all()[i]);
+    }
+  }
+  if (!framing) return;
+  side.framing = *framing;
+  side.bodies = wanted;
+  for (const std::string_view name : kValidators) remove_field(name);
+  if (const HttpHead::FieldLine* length = head_.find("Content-Length")) {
+    edits_.replace(length->begin, length->end,
+                   *framing == BodyFraming::kChunkedNow ? "Transfer-Encoding: chunked\r\n" : "");
+  }
+}
+
+void Http::remove_field(std::string_view name) {
+  for (std::size_t i = 0; i < head_.size(); ++i) {
+    const HttpHead::FieldLine& field = head_[i];
+    if (same_name(field.name, name) && !edits_.covers(field.begin)) {
+      edits_.replace(field.begin, field.end, "");
+    }
+  }
+}
+
+// --- trace -----------------------------------------------------------------------------------
+
+// RFC 4236 4: the system's entry in OPES-System, and in OPES-Via where the message brought one;
+// appended, and in one field rather than in several.
+void Http::trace() {
+  ++adapted_;
+  trace_in("OPES-System");
+  if (head_.find("OPES-Via") != nullptr) trace_in("OPES-Via");
+}
+
+void Http::trace_in(std::string_view name) {
+  const HttpHead::FieldLine* last = nullptr;
+  for (std::size_t i = 0; i < head_.size(); ++i) {
+    if (same_name(head_[i].name, name)) last = &head_[i];
+  }
+  if (last == nullptr || edits_.covers(last->begin)) {
+    edits_.insert(head_.fields_end(), name, ": ", system_, "\r\n");
+    return;
+  }
+  if (last->value.size() > kMaxTrace) ++trace_oversized_;  // RFC 3897 8
+  const auto end = static_cast<std::uint32_t>(last->value.data() - head_.text().data() +
+                                              static_cast<std::ptrdiff_t>(last->value.size()));
+  edits_.insert(end, last->value.empty() ? "" : ", ", system_);
+}
+
+// --- from edits to splices -------------------------------------------------------------------
+
+// False: there is no room, and the head leaves as it came.
+bool Http::carry_out(StreamCursor& stream) {
+  if (edits_.size() == 0) return true;
+  edits_.sort();
+  const auto count = static_cast<std::uint32_t>(edits_.size());
+  if (!stream.has_room(count + 8, static_cast<std::uint32_t>(edits_.total_bytes()) + count + 512)) {
+    ++given_up_;
+    return false;
+  }
+  const std::string_view text = head_.text();
+  const std::uint32_t base = side().message;
+  std::array<std::uint8_t, HeadEdits::kMaxBytes + 1> bytes;
+  for (std::size_t i = 0; i < edits_.size();) {
+    // What begins at one place leaves as one; an insertion takes the byte behind it along.
+    const std::uint32_t begin = edits_[i].begin;
+    std::uint32_t end = begin;
+    std::size_t used = 0;
+    for (; i < edits_.size() && edits_[i].begin == begin; ++i) {
+      const std::string_view part = edits_.bytes(edits_[i]);
+      std::copy(part.begin(), part.end(), bytes.begin() + static_cast<std::ptrdiff_t>(used));
+      used += part.size();
+      end = std::max(end, edits_[i].end);
+    }
+    if (end == begin) bytes[used++] = static_cast<std::uint8_t>(text[end++]);
+    stream.replace(base + begin, end - begin, std::span(bytes).first(used));
+  }
+  connection_->edited = true;
+  return true;
+}
+
+}  // namespace glassbox

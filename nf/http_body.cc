@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Substitution in bodies. What is given of a body lies in `body_`, without the chunks' framing;
+// `pieces_` say where. A match is certain when the widest could have been seen: all but the last
+// width - 1 bytes are settled, and those wait for what follows.
+//
+// A body that leaves in chunks of ours has one for what is settled at a time: the sender's framing
+// goes, and a chunk's size stands in front of its first byte.
+#include <algorithm>
+#include <cassert>
+#include <cstdio>
+
+#include "nf/http.h"
+
+namespace glassbox {
+
+// What waited since the last bytes came.
+void Http::begin_body(StreamCursor& stream) {
+  HttpSide& side = this->side();
+  body_.clear();
+  pieces_.clear();
+  for (std::size_t i = 0; i < side.tail_count; ++i) {
+    const HttpSide::Tail& tail = side.tail[i];
+    const auto offset = static_cast<std::uint32_t>(body_.size());
+    body_.resize(offset + tail.length);
+    stream.read(tail.sequence, std::span(body_).subspan(offset, tail.length));
+    pieces_.push_back({tail.sequence, offset, tail.length});
+  }
+}
+
+void Http::body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes) {
+  if (side().framing == BodyFraming::kUntouched || bytes.empty()) return;
+  const auto offset = static_cast<std::uint32_t>(body_.size());
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  body_.insert(body_.end(), bytes.begin(), bytes.end());
+  if (!pieces_.empty() && pieces_.back().sequence + pieces_.back().length == at) {
+    pieces_.back().length += length;
+  } else {
+    pieces_.push_back({at, offset, length});
+  }
+}
+
+// Up to where it is certain what matches. matches_: what does.
+std::uint32_t Http::find_matches(bool over) {
+  const auto length = static_cast<std::uint32_t>(body_.size());
+  // One byte at least stays, to carry what ends the body.
+  const std::uint32_t held = std::max(finder_->width() - 1, 1u);
+  std::uint32_t settled = over ? length : length > held ? length - held : 0;
+  matches_.clear();
+  for (std::uint32_t at = 0; at < length;) {
+    // Patterns are numbered as their services.
+    MatchFinder::Found found =
+        finder_->first(std::span(body_).subspan(at), side().bodies, finder_scratch_);
+    if (found.end == 0 || at + found.begin >= settled) break;
+    found.begin += at;
+    found.end += at;
+    matches_.push_back(found);
+    at = found.end;
+    settled = std::max(settled, at);
+  }
+  return settled;
+}
+
+// Writes down where the rest stands; when it lies in too many pieces, more is settled.
+std::uint32_t Http::keep_tail(std::uint32_t settled) {
+  HttpSide& side = this->side();
+  std::size_t first = pieces_.size();
+  while (first > 0 && pieces_[first - 1].offset + pieces_[first - 1].length > settled) --first;
+  if (pieces_.size() - first > HttpSide::kMaxTail) {
+    first = pieces_.size() - HttpSide::kMaxTail;
+    settled = pieces_[first].offset;
+  }
+  side.tail_count = 0;
+  for (std::size_t i = first; i < pieces_.size(); ++i) {
+    const std::uint32_t skip = settled > pieces_[i].offset ? settled - pieces_[i].offset : 0;
+    side.tail[side.tail_count++] = {pieces_[i].sequence + skip, pieces_[i].length - skip};
+  }
+  return settled;
+}
+
+void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end) {
+  HttpSide& side = this->side();
+  const std::uint32_t settled = keep_tail(find_matches(over));
+  plan_body(settled, over, end);
+  const auto room = static_cast<std::uint32_t>(plan_.size());
+  if (!stream.has_room(room, static_cast<std::uint32_t>(plan_text_.size()) + room)) {
+    // Without the substitutions it may fit; the framing has to.
+    unreplaced_ += matches_.size();
+    matches_.clear();
+    plan_body(settled, over, end);
+  }
+  for (const Planned& planned : plan_) {
+    const auto* text = reinterpret_cast<const std::uint8_t*>(plan_text_.data()) + planned.offset;
+    if (!stream.replace(planned.from, planned.to - planned.from, {text, planned.length})) {
+      failure_ = Failure::kBroken;
+      return;
+    }
+  }
+  substitutions_ += matches_.size();
+  stream.decide(plan_at_);
+  side.body = plan_at_;
+  if (over) side.tail_count = 0;
+  // What is settled is done with.
+  body_.clear();
+  pieces_.clear();
+}
+
+void Http::plan(std::uint32_t from, std::uint32_t to, std::string_view bytes) {
+  const auto offset = static_cast<std::uint32_t>(plan_text_.size());
+  plan_text_ += prefix_;
+  plan_text_ += bytes;
+  prefix_.clear();
+  plan_.push_back({from, to, offset, static_cast<std::uint32_t>(plan_text_.size()) - offset});
+}
+
+// What replaces the first `settled` bytes of the body, and the framing between and behind them.
+void Http::plan_body(std::uint32_t settled, bool over, std::uint32_t end) {
+  HttpSide& side = this->side();
+  const bool chunks = side.framing != BodyFraming::kPlain;
+  plan_.clear();
+  plan_text_.clear();
+  prefix_.clear();
+  std::size_t length = settled;
+  for (const MatchFinder::Found& match : matches_) {
+    length += services_.all()[match.id].by.size();
+    length -= match.end - match.begin;
+  }
+  const bool began_before = side.began_chunks;
+  if (chunks && length != 0) {
+    std::array<char, 24> size;
+    std::snprintf(size.data(), size.size(), "%s%zx\r\n", began_before ? "\r\n" : "", length);
+    prefix_ = size.data();
+    side.began_chunks = true;
+  }
+  std::uint32_t at = side.body;  // in the stream
+  std::uint32_t done = 0;        // of the body
+  auto match = matches_.begin();
+  for (const BodyPiece& piece : pieces_) {
+    if (piece.offset >= settled) break;
+    const std::uint32_t piece_end = std::min(piece.offset + piece.length, settled);
+    if (done >= piece_end) continue;  // within a match
+    if (done <= piece.offset && piece.sequence != at) plan(at, piece.sequence, "");
+    done = std::max(done, piece.offset);
+    at = piece.sequence + (done - piece.offset);
+    while (done < piece_end) {
+      if (match != matches_.end() && match->begin == done) {
+        // It may reach into further pieces; the framing between goes with it.
+        std::uint32_t last = 0;
+        for (const BodyPiece& other : pieces_) {
+          if (match->end > other.offset && match->end <= other.offset + other.length) {
+            last = other.sequence + (match->end - other.offset);
+          }
+        }
+        plan(at, last, services_.all()[match->id].by);
+        done = match->end;
+        at = last;
+        ++match;
+        continue;
+      }
+      const std::uint32_t until =
+          match != matches_.end() ? std::min(match->begin, piece_end) : piece_end;
+      if (!prefix_.empty()) {
+        plan(at, at + 1, {reinterpret_cast<const char*>(body_.data()) + done, 1});
+      }
+      at += until - done;
+      done = until;
+    }
+  }
+  plan_at_ = at;
+  if (!over || !chunks) return;
+  const std::string_view last_chunk =
+      side.framing == BodyFraming::kChunkedNow ? "0\r\n\r\n" : "0\r\n";
+  const std::string line_end = side.began_chunks ? "\r\n" : "";
+  if (side.framing == BodyFraming::kChunkedBefore) {
+    plan(at, end, line_end + std::string(last_chunk));
+    plan_at_ = end;
+    return;
+  }
+  // Behind the last byte, which leaves with it.
+  if (plan_.empty() || plan_.back().to != at) {
+    plan(at - 1, at, {reinterpret_cast<const char*>(body_.data()) + settled - 1, 1});
+  }
+  plan_text_ += line_end;
+  plan_text_ += last_chunk;
+  plan_.back().length = static_cast<std::uint32_t>(plan_text_.size()) - plan_.back().offset;
+}
+
+}  // namespace glassbox

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The data dispatcher's rules (RFC 3835 2.3): each names a service, where in the flow it is
+// activated, and on whose authority, within what scope and until when: the consent registry. A rule
+// without valid consent does not run (RFC 3238 2.1, one-party consent).
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/settings.h"
+#include "nf/http_trace.h"
+
+namespace glassbox {
+
+enum class HttpAction : std::uint8_t {
+  kInsertHeader,
+  kRemoveHeader,
+  kReplaceHeader,
+  kBlock,
+  kRedirect,
+  kSubstitute,
+  kLog,
+  kCount
+};
+enum class HttpPoint : std::uint8_t { kRequestIn, kRequestOut, kResponseIn, kResponseOut };
+enum class HttpParty : std::uint8_t { kNone, kProvider, kConsumer };
+
+inline constexpr std::array<std::string_view, 7> kHttpActions = {
+    "insert-header", "remove-header", "replace-header", "block", "redirect", "substitute", "log"};
+inline constexpr std::array<std::string_view, 4> kHttpPoints = {"request-in", "request-out",
+                                                                "response-in", "response-out"};
+inline constexpr std::array<std::string_view, 3> kHttpParties = {"none", "provider", "consumer"};
+inline constexpr std::array<std::string_view, 2> kHttpFailures = {"pass", "block"};
+
+inline constexpr std::array<Parameter, 15> kHttpServiceColumns = {{
+    {.name = "id",
+     .type = ParameterType::kText,
+     .help = "names the service; SYSTEM#ID is its URI in a bypass",
+     .required = true},
+    {.name = "do",
+     .type = ParameterType::kChoice,
+     .help = "what it does",
+     .required = true,
+     .choices = kHttpActions},
+    {.name = "at",
+     .type = ParameterType::kChoice,
+     .help = "activation point of RFC 3835; the default fits what it does",
+     .choices = kHttpPoints},
+    {.name = "name", .type = ParameterType::kText, .help = "of the header field"},
+    {.name = "value", .type = ParameterType::kText, .help = "of the header field"},
+    {.name = "url",
+     .type = ParameterType::kText,
+     .help = "block, redirect, log: a part of HOST/PATH; left out: every request"},
+    {.name = "to", .type = ParameterType::kText, .help = "redirect: where to"},
+    {.name = "pattern",
+     .type = ParameterType::kText,
+     .help = "substitute: a regular expression of bounded width, in a body"},
+    {.name = "by", .type = ParameterType::kText, .help = "substitute: what a match becomes"},
+    {.name = "party",
+     .type = ParameterType::kChoice,
+     .default_value = "none",
+     .help = "who authorised it: the provider or the consumer of the content",
+     .choices = kHttpParties},
+    {.name = "consent", .type = ParameterType::kText, .help = "where the authorisation is written"},
+    {.name = "scope",
+     .type = ParameterType::kText,
+     .default_value = "'*'",
+     .help = "hosts it was given for: a name, its subdomains with it, or *"},
+    {.name = "until",
+     .type = ParameterType::kText,
+     .default_value = "",
+     .help = "last day of its validity, as 2027-12-31; left out: none"},
+    {.name = "bypassable",
+     .type = ParameterType::kBoolean,
+     .default_value = "true",
+     .help = "false: no content without this service; a bypass is ignored (RFC 3897 4)"},
+    {.name = "on_failure",
+     .type = ParameterType::kChoice,
+     .default_value = "pass",
+     .help = "when it cannot run on a message: pass or block",
+     .choices = kHttpFailures},
+}};
+
+struct HttpService {
+  std::string id;
+  HttpAction action = HttpAction::kLog;
+  HttpPoint point = HttpPoint::kRequestIn;
+  std::string name, value;
+  std::string url;
+  std::string to;
+  std::string pattern, by;
+  HttpParty party = HttpParty::kNone;
+  std::string scope;
+  std::optional<Instant> until;  // the end of its last day
+  bool bypassable = true;
+  bool blocks_on_failure = false;
+
+  std::uint64_t invoked = 0;
+  std::uint64_t bypassed = 0;
+  std::uint64_t bypass_ignored = 0;
+  std::uint64_t without_consent = 0;
+  std::uint64_t failed = 0;
+
+  bool on_request() const { return point <= HttpPoint::kRequestOut; }
+  // Scope, party and time allow it.
+  bool consented(std::string_view host, Instant now) const;
+};
+
+class HttpServices {
+ public:
+  static constexpr std::size_t kMaxServices = 32;
+
+  // Throws ConfigError with the place of the row at fault.
+  HttpServices(const Settings::Rows& rows, const std::string& system);
+
+  std::vector<HttpService>& all() { return services_; }
+  const std::vector<HttpService>& all() const { return services_; }
+  const std::vector<TracedService>& traced() const { return traced_; }
+
+ private:
+  std::vector<HttpService> services_;  // in order of activation
+  std::vector<TracedService> traced_;
+};
+
+// A part of HOST/PATH: "host/path" begins at the host, "/path" may stand anywhere.
+bool url_matches(std::string_view wanted, std::string_view host, std::string_view target);
+bool host_in_scope(std::string_view host, std::string_view scope);
+
+}  // namespace glassbox

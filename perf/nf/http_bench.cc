@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What http costs a packet: responses of 100 KB over one connection, a request each, an
+// acknowledgement for every second segment. Timed is process() alone; figures are TSC cycles, of
+// the median exchange, over all its packets.
+//
+//   nothing to do   parsed and could be edited, but no service changes anything
+//   header          a header insert and the trace, which change the length, in each response
+//   body            and a substitution in its body
+#include <benchmark/benchmark.h>
+#include <rte_cycles.h>
+#include <rte_tcp.h>
+
+#include <algorithm>
+
+#include "dataplane/memory_port.h"
+#include "perf/support/flow_loop.h"
+#include "tests/support/bed.h"
+
+namespace glassbox::perf {
+namespace {
+
+using test::Bytes;
+
+constexpr std::uint32_t kSegment = 1448;
+constexpr std::uint32_t kSegments = 70;
+
+// A function whose process() is timed.
+class Timed final : public NetworkFunction {
+ public:
+  explicit Timed(std::unique_ptr<NetworkFunction> inner)
+      : NetworkFunction(inner->spec()), inner_(std::move(inner)) {}
+  void process(PacketBatch& batch, Context& context) override {
+    const std::uint64_t start = rte_rdtsc();
+    inner_->process(batch, context);
+    cycles += rte_rdtsc() - start;
+  }
+  Admission admit(Opening& opening, Context& context) override {
+    return inner_->admit(opening, context);
+  }
+  void retire(SessionId session, Ending why, Instant when, Context& context) override {
+    inner_->retire(session, why, when, context);
+  }
+  Census* census(std::size_t index) override { return inner_->census(index); }
+  NetworkFunction& inner() { return *inner_; }
+  std::uint64_t cycles = 0;
+
+ private:
+  std::unique_ptr<NetworkFunction> inner_;
+};
+
+// One connection whose receiver's numbers are what it was sent.
+class Exchanges {
+ public:
+  explicit Exchanges(const std::string& services) : pool_(1023) {
+    Chain chain = test::chain_of("- http: { system: 'http://box.example/opes', services: [" +
+                                 services + "] }");
+    auto timed = std::make_unique<Timed>(std::move(chain[0]));
+    timed_ = timed.get();
+    chain[0] = std::move(timed);
+    Worker::Options options;
+    options.max_sessions = 64;
+    options.check_claims = false;
+    worker_ = std::make_unique<Worker>(std::move(chain), inside_, outside_, pool_.get(), options);
+    const Bytes mss = {2, 4, 5, 180};
+    const auto tcp = [](bool up) {
+      return up ? test::frame().tcp("10.0.0.1:1000", "198.51.100.1:80")
+                : test::frame().tcp("198.51.100.1:80", "10.0.0.1:1000");
+    };
+    pass(Side::kInside, tcp(true).flags("S").seq(client_ - 1).tcp_options(mss));
+    pass(Side::kOutside, tcp(false).flags("SA").seq(server_ - 1).ack(client_).tcp_options(mss));
+    std::string response = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ";
+    const std::string length = std::to_string(kSegments * kSegment - response.size() - 10);
+    response += length + "\r\n\r\n";
+    while (response.size() < kSegments * kSegment) response += "some words of a page ";
+    response.resize(kSegments * kSegment);
+    request_ = tcp(true).flags("PA").payload("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    ack_ = tcp(true).flags("A");
+    for (std::uint32_t i = 0; i < kSegments; ++i) {
+      parts_.push_back(tcp(false).flags("A").payload(response.substr(i * kSegment, kSegment)));
+    }
+  }
+
+  // Cycles of an exchange. The client's acknowledgements are of what reached it.
+  std::uint64_t run() {
+    const std::uint64_t before = timed_->cycles;
+    const auto length = static_cast<std::uint32_t>(request_.size()) - 54;
+    send(Side::kInside, request_, client_, received_);
+    client_ += length;
+    for (std::uint32_t i = 0; i < kSegments; ++i) {
+      send(Side::kOutside, parts_[i], server_, client_);
+      server_ += kSegment;
+      if (i % 2 == 1) send(Side::kInside, ack_, client_, received_);
+    }
+    packets += 1 + kSegments + kSegments / 2;
+    return timed_->cycles - before;
+  }
+  std::uint64_t count(std::string_view name) {
+    for (const auto& [found, value] : timed_->inner().findings()) {
+      if (found == name) return value;
+    }
+    return 0;
+  }
+  std::uint64_t packets = 0;
+
+ private:
+  void send(Side side, const Bytes& like, std::uint32_t seq, std::uint32_t ack) {
+    rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
+    std::memcpy(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(like.size())), like.data(),
+                like.size());
+    auto* tcp = rte_pktmbuf_mtod_offset(mbuf, rte_tcp_hdr*, 34);
+    tcp->sent_seq = rte_cpu_to_be_32(seq);
+    tcp->recv_ack = rte_cpu_to_be_32(ack);
+    push(side, mbuf);
+  }
+  void pass(Side side, const Bytes& frame) { push(side, pool_.mbuf(frame)); }
+  void push(Side side, rte_mbuf* mbuf) {
+    (side == Side::kInside ? inside_ : outside_).push(mbuf, now_);
+    worker_->run_once(now_ += std::chrono::microseconds(1));
+    while (rte_mbuf* out = outside_.pop()) rte_pktmbuf_free(out);
+    while (rte_mbuf* out = inside_.pop()) {
+      const auto* tcp = rte_pktmbuf_mtod_offset(out, rte_tcp_hdr*, 34);
+      const auto header = 34u + (tcp->data_off >> 4) * 4u;
+      const std::uint32_t end = rte_be_to_cpu_32(tcp->sent_seq) + out->pkt_len - header +
+                                ((tcp->tcp_flags & RTE_TCP_SYN_FLAG) != 0 ? 1 : 0);
+      if (static_cast<std::int32_t>(end - received_) > 0 || received_ == 0) received_ = end;
+      rte_pktmbuf_free(out);
+    }
+  }
+
+  test::Pool pool_;
+  MemoryPort inside_, outside_;
+  std::unique_ptr<Worker> worker_;
+  Timed* timed_;
+  Instant now_{std::chrono::seconds(1)};
+  Bytes request_, ack_;
+  std::vector<Bytes> parts_;
+  std::uint32_t client_ = 1001, server_ = 5001, received_ = 0;
+};
+
+void run(benchmark::State& state, const std::string& services, std::string_view counted) {
+  Exchanges exchanges(services);
+  std::vector<std::uint64_t> cycles;
+  for (auto _ : state) cycles.push_back(exchanges.run());
+  if (exchanges.count("responses") != cycles.size() ||
+      (!counted.empty() && exchanges.count(counted) < cycles.size())) {
+    state.SkipWithError("not every response was parsed and adapted");
+  }
+  std::ranges::nth_element(cycles, cycles.begin() + static_cast<std::ptrdiff_t>(cycles.size() / 2));
+  state.counters["cycles"] =
+      static_cast<double>(cycles[cycles.size() / 2]) / (1 + kSegments + kSegments / 2);
+}
+
+const std::string kNothing =
+    "{ id: n, do: insert-header, name: X-N, value: v, party: provider, scope: elsewhere }";
+const std::string kHeader =
+    "{ id: h, do: insert-header, name: X-Tag, value: seen, party: provider }";
+const std::string kBody = kHeader +
+                          ", { id: s, do: substitute, pattern: 'words', by: letters,"
+                          " party: provider }";
+
+void HttpNothingToDo(benchmark::State& state) { run(state, kNothing, ""); }
+void HttpHeader(benchmark::State& state) { run(state, kHeader, "service h: invoked"); }
+void HttpBody(benchmark::State& state) { run(state, kBody, "service s: invoked"); }
+BENCHMARK(HttpNothingToDo);
+BENCHMARK(HttpHeader);
+BENCHMARK(HttpBody);
+
+// A flow that no service wants; against CountFlows of count_bench.
+void HttpOtherFlows(benchmark::State& state) {
+  run_flows(state, "[http: { system: 'http://box.example/opes', services: [" + kHeader + "] }]");
+}
+BENCHMARK(HttpOtherFlows)->Apply(at_three_sizes);
+
+}  // namespace
+}  // namespace glassbox::perf
