@@ -155,25 +155,25 @@ void add_staircase(const Staircase& staircase, Page& page) {
     const bool bound = staircase.lower_bounds && step >= 2;
     table.add({kStairs[step].name, (bound ? ">= " : "") + flows, share, kStairs[step].means});
   }
-  page.line(fmt::format("  of {}{}:", plural(staircase.of, "wanted whole flow"),
-                        staircase.lower_bounds
-                            ? " (>= lower bounds: --endpoints closed sends again what is lost)"
-                            : ""));
+  page.line(
+      fmt::format("  of {}{}:", plural(staircase.of, "wanted whole flow"),
+                  staircase.lower_bounds ? " (>= lower bounds; see --endpoints closed)" : ""));
   page.indented(table.lines(page.width() - 2));
 }
 
 void add_attribution(const std::vector<AttributionRow>& rows, Page& page) {
   page.heading("Attribution", "flows that reach T0 to T3 without the function, and with it alone");
-  TextTable table("lrrrrrrrr");
+  TextTable table("llrrrr");
+  table.add({"", "", "T0", "T1", "T2", "T3"});
   for (const AttributionRow& row : rows) {
-    std::vector<std::string> cells = {row.function};
-    for (const Staircase* staircase : {&row.without, &row.alone}) {
-      for (std::size_t step = 0; step < kStairs.size(); ++step) {
-        cells.push_back((step == 0 ? staircase == &row.without ? "without " : "alone " : "") +
-                        share_text(staircase->reached[step], staircase->of));
+    for (const bool alone : {false, true}) {
+      const Staircase& staircase = alone ? row.alone : row.without;
+      std::vector<std::string> cells = {alone ? "" : row.function, alone ? "alone" : "without"};
+      for (const std::uint64_t flows : staircase.reached) {
+        cells.push_back(share_text(flows, staircase.of));
       }
+      table.add(std::move(cells));
     }
-    table.add(std::move(cells));
   }
   page.indented(table.lines(page.width() - 2));
 }

@@ -188,11 +188,15 @@ TEST(Compare, JsonHasNullForWhatIsNotThere) {
   const Json json = to_json(compare(complete(), other, {"a", "b"}));
   EXPECT_EQ(json["schema"], "glassbox.compare/1");
   const Json& rows = json["tables"][0]["rows"];
-  ASSERT_EQ(rows.size(), 4U);
-  EXPECT_EQ(rows[3]["name"], "T3 completes");
-  EXPECT_TRUE(rows[3]["b"].is_null());
-  EXPECT_TRUE(rows[3]["difference"].is_null());
-  EXPECT_FALSE(rows[2]["difference"].is_null());
+  const auto row = [&](const char* name) {
+    for (const Json& each : rows) {
+      if (each["name"] == name) return each;
+    }
+    return Json::object();
+  };
+  EXPECT_TRUE(row("T3 completes").at("b").is_null());
+  EXPECT_TRUE(row("T3 completes").at("difference").is_null());
+  EXPECT_FALSE(row("T2 stream-exact").at("difference").is_null());
   EXPECT_TRUE(json["conditions"][0]["same"].get<bool>());
 }
 
