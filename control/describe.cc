@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "control/declaration.h"
+#include "control/rfc3234.h"
 #include "control/value_text.h"
+#include "nf/awareness.h"
 
 namespace glassbox {
 namespace {
@@ -116,23 +118,39 @@ std::string effects_text(const FunctionSpec& spec) {
   return section("May edit", fields) + section("Drops for", reasons);
 }
 
+// "17 of 22 application or multi-layer": the RFC's own count; facet 6 it calls evenly split.
+std::string tally_text(std::size_t facet) {
+  for (const CatalogueTally& line : rfc3234_tally()) {
+    if (line.facet == facet) {
+      return fmt::format("{} of {} {}", line.kinds, kCatalogueKinds, line.value);
+    }
+  }
+  return "evenly split";
+}
+
 std::string facets_text(const FunctionSpec& spec) {
-  const Facets& facets = spec.facets;
-  if (facets.layer.empty()) return "";
-  const std::vector<std::pair<std::string_view, std::string_view>> named = {
-      {"1 protocol layer", facets.layer},
-      {"2 explicit or implicit", facets.explicitness},
-      {"3 single hop or multi-hop", facets.hops},
-      {"4 in-line or call-out", facets.placement},
-      {"5 functional or optimising", facets.purpose},
-      {"6 routing or processing", facets.work},
-      {"7 soft or hard state", facets.state},
-      {"8 failover or restart", facets.recovery},
-      {"catalogue", facets.catalogue},
-  };
-  std::vector<Row> rows;
-  for (const auto& [name, value] : named) rows.push_back({std::string(name), std::string(value)});
-  return section("RFC 3234, section 2", rows);
+  if (spec.facets.layer.empty()) return "";
+  const CatalogueEntry* entry = find_rfc3234(spec.facets.catalogue);
+  const auto values = values_of(spec.facets);
+  std::vector<Row> rows = {{"facet", std::string(spec.name),
+                            entry ? fmt::format("{} {}{}", entry->section, entry->kind,
+                                                entry->checked ? "" : " (not checked)")
+                                  : "no entry",
+                            "kinds in the RFC"}};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    rows.push_back({std::string(kFacetNames[i]), std::string(values[i]),
+                    entry ? std::string(entry->facets[i]) : "-", tally_text(i + 1)});
+  }
+  return section("RFC 3234, section 2", rows) +
+         fmt::format("  comes under  {}\n", spec.facets.catalogue);
+}
+
+std::string ends_text(const FunctionSpec& spec) {
+  const EndAwareness* ends = find_awareness(spec.name);
+  if (ends == nullptr) return "";
+  return section("The end hosts (RFC 3238, RFC 3897)", {{"consent", std::string(ends->consent)},
+                                                        {"notified", std::string(ends->notified)},
+                                                        {"bypass", std::string(ends->bypass)}});
 }
 
 std::string declaration_text(const FunctionSpec& spec) {
@@ -142,7 +160,7 @@ std::string declaration_text(const FunctionSpec& spec) {
     text += fmt::format("\nReads\n  {}\n\nInjects packets of its own\n  {}\n", name_of(spec.reads),
                         spec.injects ? "yes" : "no");
   }
-  return text + effects_text(spec) + facets_text(spec);
+  return text + effects_text(spec) + facets_text(spec) + ends_text(spec);
 }
 
 std::string kinds_in_short(const FunctionSpec& spec) {

@@ -3,7 +3,9 @@
 
 #include "control/declaration.h"
 #include "control/describe.h"
+#include "control/report/awareness_json.h"
 #include "control/value_text.h"
+#include "nf/awareness.h"
 
 namespace glassbox {
 namespace {
@@ -60,13 +62,10 @@ Json kind_json(const FunctionSpec& spec, std::size_t index) {
   return entry;
 }
 
-Json facets_json(const Facets& facets) {
-  if (facets.layer.empty()) return nullptr;
-  return {{"layer", facets.layer},        {"explicitness", facets.explicitness},
-          {"hops", facets.hops},          {"placement", facets.placement},
-          {"purpose", facets.purpose},    {"work", facets.work},
-          {"state", facets.state},        {"recovery", facets.recovery},
-          {"catalogue", facets.catalogue}};
+Json ends_json(std::string_view function) {
+  const EndAwareness* ends = find_awareness(function);
+  if (ends == nullptr) return nullptr;
+  return {{"consent", ends->consent}, {"notified", ends->notified}, {"bypassable", ends->bypass}};
 }
 
 Json declaration_json(const FunctionSpec& spec) {
@@ -89,7 +88,9 @@ Json declaration_json(const FunctionSpec& spec) {
           {"drops", std::move(reasons)},
           {"reads", name_of(spec.reads)},
           {"injects", spec.injects},
-          {"rfc3234", facets_json(spec.facets)}};
+          {"rfc3234", facets_json(spec.facets)},
+          {"rfc3234_entry", catalogue_entry_json(spec.facets)},
+          {"ends", ends_json(spec.name)}};
 }
 
 }  // namespace

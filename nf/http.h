@@ -150,7 +150,7 @@ inline constexpr FunctionSpec kHttpSpec = {
                .work = "processing",
                .state = "hard",
                .recovery = "restart",
-               .catalogue = "2.18 content and applications distribution boxes; 2.16 transcoders"},
+               .catalogue = "2.13 transcoders; as a URL filter or redirect 2.18 and 2.19"},
 };
 
 // What is known of a request until its response has come.

@@ -165,7 +165,7 @@ constexpr FunctionSpec kSpec = {
                .work = "processing",
                .state = "hard",
                .recovery = "restart",
-               .catalogue = "RFC 3234 2.1 NAT"},
+               .catalogue = "2.1 NAT"},
 };
 
 struct Minimum {

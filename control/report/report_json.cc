@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "control/declaration.h"
+#include "control/report/awareness_json.h"
 #include "control/report/figures.h"
 #include "control/report/forgetting_json.h"
 #include "control/report/openness_json.h"
@@ -248,32 +249,6 @@ Json transparency_json(const Report& report) {
             {"opaque_bytes", nullptr}}}};
 }
 
-Json facets_json(const Facets& facets) {
-  if (facets.layer.empty()) return nullptr;
-  return {{"layer", facets.layer},        {"explicitness", facets.explicitness},
-          {"hops", facets.hops},          {"placement", facets.placement},
-          {"purpose", facets.purpose},    {"work", facets.work},
-          {"state", facets.state},        {"recovery", facets.recovery},
-          {"catalogue", facets.catalogue}};
-}
-
-// What the functions declare of themselves. Whether end hosts consent, are told, or can go around
-// it (RFC 3238, 3897) is nothing that a declaration settles.
-Json awareness_json(const Report& report, Registry registry) {
-  Json rows = Json::array();
-  for (const std::string& name : report.chain) {
-    const FunctionType* type = find_function(name, registry);
-    rows.push_back({{"function", name},
-                    {"rfc3234", type ? facets_json(type->spec.facets) : Json()},
-                    {"reads", type ? Json(name_of(type->spec.reads)) : Json()},
-                    {"injects", type ? Json(type->spec.injects) : Json()},
-                    {"consent", nullptr},
-                    {"notified", nullptr},
-                    {"bypassable", nullptr}});
-  }
-  return rows;
-}
-
 Json findings_json(const Report& report) {
   Json rows = Json::array();
   for (const FindingRow& row : report.findings) {
@@ -287,6 +262,8 @@ Json findings_json(const Report& report) {
 Json to_json(const Report& report, Registry registry) {
   Json state = Json::array();
   for (const StateRow& row : report.state) state.push_back(state_json(row));
+  // Facet 7 of the functions is measured by it.
+  const Json forgetting = forgetting_json(report);
   return {{"schema", "glassbox.report/1"},
           {"command", report.command},
           {"configuration", report.configuration},
@@ -299,10 +276,11 @@ Json to_json(const Report& report, Registry registry) {
           {"state", is_probe(report) ? Json() : std::move(state)},
           {"state_timeline", is_probe(report) ? Json() : timeline_json(report)},
           {"transparency", transparency_json(report)},
-          {"forgetting", forgetting_json(report)},
+          {"forgetting", forgetting},
           {"findings", findings_json(report)},
           {"openness", report.openness ? openness_json(*report.openness) : Json()},
-          {"awareness", awareness_json(report, registry)},
+          {"awareness", awareness_json(report, registry, forgetting)},
+          {"rfc3234", tally_json(report, registry)},
           {"claims",
            {{"checked", report.claims_checked},
             {"lies", report.claims_checked ? Json(report.lies) : Json()}}},
