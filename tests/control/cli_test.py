@@ -37,7 +37,7 @@ class ExitStatus(unittest.TestCase):
         self.check(2, [], "Usage:")
         self.check(2, ["rply"], "did you mean 'replay'?")
         self.check(2, ["replay"], "CONFIG is required")
-        self.check(2, ["replay", "c", "p", "--endpoints", "closed"], "not available yet")
+        self.check(2, ["replay", "c", "p", "--endpoints", "ajar"], "unknown model 'ajar'")
         self.check(2, ["check", "a", "b"], "not expected")
         self.check(2, ["replay", "c", "p", "--forget", "box"], "is not KIND@SECONDS")
         self.check(2, ["ctl"], "subcommand is required")
