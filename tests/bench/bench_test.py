@@ -14,7 +14,7 @@ import unittest
 
 PROGRAM = ""
 ROOT = pathlib.Path()
-QUICK = ["--trials", "2", "--duration", "0.01", "--warm-up", "0.01", "--width", "0.2"]
+QUICK = ["--trials", "2", "--duration", "0.05", "--warm-up", "0.01", "--width", "0.2"]
 CONFIG = """
 chain:
   - firewall: { default_outside: drop }

@@ -41,9 +41,14 @@ def dig(network, address):
 
 
 def iperf(network, address, *options):
-    said = network.on("client", "iperf3", "--json", "--client", address, "--time", "2", *options,
-                      timeout=20).stdout
-    return json.loads(said)["end"]
+    for last in (False, True):
+        said = json.loads(network.on("client", "iperf3", "--json", "--client", address, "--time", "2",
+                                     *options, timeout=30, check=last).stdout)
+        if "error" not in said:
+            break
+        # Its control connection has a clock of its own, which a busy machine can miss once.
+        print(f"iperf3: {said['error']}")
+    return said["end"]
 
 
 def all_programs(network, address):

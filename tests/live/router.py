@@ -70,7 +70,7 @@ class Router(Network):
 
     def stop_captures(self):
         """The two files, whole."""
-        time.sleep(0.3)
+        self.wait_for_captures()
         for process in self.processes:
             if "tcpdump" in process.args or "conntrack" in process.args:
                 process.terminate()
@@ -82,6 +82,16 @@ class Router(Network):
             lost = re.search(r"(\d+) packets dropped by kernel", said)
             assert lost and lost[1] == "0", said
         return [self.directory / f"{port}.pcap" for port in ("in", "out")]
+
+    def wait_for_captures(self):
+        """On a busy machine tcpdump lags behind what it has been given."""
+        files = [self.directory / f"{port}.pcap" for port in ("in", "out")]
+        sizes, deadline = None, time.monotonic() + 15
+        while time.monotonic() < deadline:
+            time.sleep(0.6)
+            before, sizes = sizes, [file.stat().st_size for file in files]
+            if sizes == before:
+                return
 
     def translations(self):
         """(protocol, client's port or ident, server's port) to the port or ident behind the box."""
