@@ -48,15 +48,22 @@ std::optional<Decoy> decoy(const Input& input, const Matching& real, const Match
   const auto [first, last] = std::minmax_element(input.out_time.begin(), input.out_time.end());
   const std::int64_t span = *last - *first;
   const std::int64_t reach = std::max<std::int64_t>(
-      4 * std::max(real.delay->latest(), -real.delay->earliest()), 1'000'000);
-  if (span < 4 * reach) return std::nullopt;
+      4 * std::clamp<std::int64_t>(std::max(real.delay->latest(), -real.delay->earliest()), 0,
+                                   INT64_MAX / 4),
+      1'000'000);
+  if (span / 4 < reach) return std::nullopt;
   Decoy result;
   result.shift = span / 2;
   MatchOptions shifted = options;
   shifted.window = reach;
   shifted.delay = real.delay;
   std::vector<std::int64_t> times = input.out_time;
-  for (std::int64_t& time : times) time = *first + (time - *first + result.shift) % span;
+  // Damaged captures have packets centuries apart: more than 64 bits hold when they are added.
+  for (std::int64_t& time : times) {
+    const std::uint64_t moved =
+        static_cast<std::uint64_t>(time - *first) + static_cast<std::uint64_t>(result.shift);
+    time = *first + static_cast<std::int64_t>(moved % static_cast<std::uint64_t>(span));
+  }
   // As many as tell a share; what they are compared with is all that left.
   shifted.every = static_cast<std::uint32_t>(1 + input.in.frames.size() / kDecoySample);
   const Matching matching = Matcher(input.in, input.out, input.in_time, times, shifted).run();
@@ -131,7 +138,7 @@ class Bookkeeper {
   }
   bool away_from_edges(std::uint32_t i) const {
     const std::int64_t latest = matching_.delay ? matching_.delay->latest() : 0;
-    return input_.in_time[i] >= first_ && input_.in_time[i] + latest <= last_;
+    return input_.in_time[i] >= first_ && input_.in_time[i] <= last_ - latest;
   }
 
   void left(std::uint32_t o) {

@@ -92,7 +92,7 @@ std::pair<Capture, Capture> Capture::sorted_out(Capture inside, Capture outside,
   for (std::size_t i = 0; i < outside.frames.size(); ++i) {
     Frame frame = outside.frames[i];
     frame.where = Where::kOutside;
-    frame.time -= offset;
+    if (__builtin_sub_overflow(frame.time, offset, &frame.time)) frame.time = INT64_MAX;
     frame.offset += behind;
     (entered_outside[i] ? in : out).frames.push_back(frame);
   }

@@ -115,7 +115,7 @@ class FlowJudge {
   Holds without_partner(std::uint32_t i) const {
     if (matching_.in[i] == Certainty::kAmbiguous || lossy_) return Holds::kMaybe;
     const std::int64_t latest = matching_.delay ? matching_.delay->latest() : 0;
-    const bool edge = input_.in_time[i] + latest > last_;
+    const bool edge = input_.in_time[i] > last_ - latest;
     return edge ? Holds::kMaybe : Holds::kNo;
   }
 

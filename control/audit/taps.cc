@@ -138,8 +138,8 @@ Clock offset_of(const std::vector<Pair>& pairs, const Senders& at_inside) {
     most = quantile(outwards, 0.01);
     least = quantile(inwards, 0.99);
   }
-  clock.offset = least + (most - least) / 2;
-  clock.uncertainty = std::abs(most - least) / 2;
+  clock.offset = std::midpoint(least, most);
+  clock.uncertainty = std::max(most, least) - clock.offset;
   return clock;
 }
 
