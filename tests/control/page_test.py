@@ -29,9 +29,8 @@ VIEWS = {  # name: width, dark
 # Of every drawn chart: its name and how many colours its canvas has.
 COLOURS = """[...document.querySelectorAll('figure[data-chart]:not([hidden])')].map((figure) => {
   const canvas = figure.querySelector('.canvas canvas');
-  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  const seen = new Set();
-  for (let i = 0; i < data.length; i += 4) if (data[i + 3]) seen.add(data.slice(i, i + 4).join());
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  const seen = new Set(new Uint32Array(pixels.buffer));
   return [figure.dataset.chart, seen.size, canvas.getAttribute('aria-label')];
 })"""
 
