@@ -6,9 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <sstream>
 
+#include "control/seed_option.h"
 #include "control/suggest.h"
 
 namespace glassbox {
@@ -147,13 +147,7 @@ void add_workload(CLI::App* command, ReplayOptions& options) {
           "replay), or "
           "closed (hosts wait for what they answer, and send again what was lost; of forget)")
       ->type_name("MODEL");
-  command
-      ->add_option_function<std::int64_t>(
-          "--seed",
-          [&options](std::int64_t seed) { options.seed = static_cast<std::uint64_t>(seed); },
-          "What random choices are keyed by (default: the configuration's)")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
+  add_seed(*command, options.seed);
   command->add_flag("--json", options.json, "Print the summary as JSON");
   command->add_flag("-q,--quiet", options.quiet, "Print no summary and no progress");
 }

@@ -250,7 +250,7 @@ class NetworkFunction {
   }
   // Payload bytes read, for the report; nullopt: this function never reads payload.
   virtual std::optional<std::uint64_t> payload_bytes_read() const { return std::nullopt; }
-  // Detections and other audit records, as (name, count), for the report.
+  // Detections and other audit records, as (name, count), for the report. "... bytes" are volumes.
   virtual std::vector<std::pair<std::string, std::uint64_t>> findings() const { return {}; }
 
  private:

@@ -2,7 +2,6 @@
 #include "control/forget/forget_report.h"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 
@@ -17,21 +16,6 @@ namespace {
 
 constexpr std::string_view kBox = "box";
 constexpr std::string_view kAll = "all";
-
-std::string protocol_name(std::uint8_t protocol) {
-  switch (protocol) {
-    case IPPROTO_TCP:
-      return "tcp";
-    case IPPROTO_UDP:
-      return "udp";
-    case IPPROTO_ICMP:
-      return "icmp";
-    case IPPROTO_ICMPV6:
-      return "icmpv6";
-    default:
-      return std::to_string(protocol);
-  }
-}
 
 ForgettingRow row_of(const WipeResult& result) {
   const WipeEffect& effect = result.effect;

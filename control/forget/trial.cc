@@ -17,7 +17,9 @@ Trial take_trial(Replay& replay) {
   for (std::size_t i = 0; i < worker.chain().size(); ++i) {
     const auto function = static_cast<FunctionId>(i);
     count_kinds(function, worker.chain()[i]->spec().kinds.size());
-    for (const auto& [name, count] : worker.findings(function)) trial.findings.push_back(count);
+    for (const auto& [name, count] : worker.findings(function)) {
+      trial.findings.push_back({count, name.ends_with(" bytes")});
+    }
   }
   return trial;
 }
@@ -36,7 +38,7 @@ std::uint64_t fingerprint(const Trial& trial) {
     add(std::uint64_t{packet.signature} << 32 | std::uint64_t{packet.sendings} << 8 |
         static_cast<std::uint64_t>(packet.reception));
   }
-  for (const std::uint64_t finding : trial.findings) add(finding);
+  for (const Finding& finding : trial.findings) add(finding.count);
   return hash;
 }
 

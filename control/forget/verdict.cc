@@ -49,10 +49,11 @@ void compare_audit(const Trial& baseline, const Trial& trial, WipeEffect& effect
   const auto& before = baseline.findings;
   const auto& after = trial.findings;
   for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
-    const std::uint64_t had = i < before.size() ? before[i] : 0;
-    const std::uint64_t has = i < after.size() ? after[i] : 0;
-    if (had > has) effect.audit_lost += had - has;
-    if (had != has) effect.audit_differs = true;
+    const Finding had = i < before.size() ? before[i] : Finding{};
+    const Finding has = i < after.size() ? after[i] : Finding{};
+    const bool volume = had.volume || has.volume;
+    if (had.count > has.count && !volume) effect.audit_lost += had.count - has.count;
+    if (had.count != has.count) effect.audit_differs = true;
   }
 }
 

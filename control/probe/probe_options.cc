@@ -2,14 +2,15 @@
 #include "control/probe/probe_options.h"
 
 #include <CLI/CLI.hpp>
-#include <limits>
+
+#include "control/seed_option.h"
 
 namespace glassbox {
 namespace {
 
 constexpr const char* kExamples = R"(Examples:
   glassbox probe configs/demo.yaml
-      plays some sixty short exchanges through the chain, from either side, and says which work
+      plays some hundred short exchanges through the chain, from either side, and says which work
   glassbox probe configs/demo.yaml --only tcp-mptcp --why
       one probe (or a group, as --only "TCP options"), and why it came out so
   glassbox probe configs/demo.yaml --report out
@@ -34,13 +35,7 @@ CLI::App* add_probe(CLI::App& app, ProbeOptions& options) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--report", options.report, "Write report.json into this directory")
       ->type_name("DIRECTORY");
-  command
-      ->add_option_function<std::int64_t>(
-          "--seed",
-          [&options](std::int64_t seed) { options.seed = static_cast<std::uint64_t>(seed); },
-          "What random choices are keyed by (default: the configuration's)")
-      ->type_name("NUMBER")
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
+  add_seed(*command, options.seed);
   command->add_flag("--json", options.json, "Print the outcomes as JSON");
   command->add_flag("--list", options.list, "Print the table of probes and play nothing");
   command->add_flag("--why", options.why, "Say of each outcome how it came about");

@@ -20,21 +20,6 @@ std::string address_text(const IpAddress& address) {
   return text;
 }
 
-std::string protocol_text(std::uint8_t protocol) {
-  switch (protocol) {
-    case IPPROTO_TCP:
-      return "tcp";
-    case IPPROTO_UDP:
-      return "udp";
-    case IPPROTO_ICMP:
-      return "icmp";
-    case IPPROTO_ICMPV6:
-      return "icmpv6";
-    default:
-      return fmt::format("ip.proto {}", protocol);
-  }
-}
-
 bool has_flag(const Packet& packet, std::uint8_t flag) { return (packet.tcp_flags & flag) != 0; }
 
 bool is_syn(const Packet& packet) {
@@ -81,6 +66,21 @@ std::uint32_t sequence_length(const Packet& packet) {
   return sequence;
 }
 
+std::string protocol_name(std::uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return "tcp";
+    case IPPROTO_UDP:
+      return "udp";
+    case IPPROTO_ICMP:
+      return "icmp";
+    case IPPROTO_ICMPV6:
+      return "icmpv6";
+    default:
+      return fmt::format("ip.proto {}", protocol);
+  }
+}
+
 std::string to_string(const Tuple& tuple) {
   const auto end = [&](const IpAddress& address, std::uint16_t port) {
     const std::string text = address_text(address);
@@ -89,7 +89,7 @@ std::string to_string(const Tuple& tuple) {
                                 : fmt::format("{}:{}", text, port);
   };
   std::string text =
-      fmt::format("{} {} > {}", protocol_text(tuple.protocol), end(tuple.source, tuple.source_port),
+      fmt::format("{} {} > {}", protocol_name(tuple.protocol), end(tuple.source, tuple.source_port),
                   end(tuple.destination, tuple.destination_port));
   if (tuple.protocol == IPPROTO_ICMP || tuple.protocol == IPPROTO_ICMPV6) {
     text += fmt::format(" ident {}", tuple.source_port);

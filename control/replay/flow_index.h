@@ -44,6 +44,8 @@ struct CapturedFlow {
   Wholeness wholeness() const;
 };
 
+// "tcp", "udp", "icmp", "icmpv6"; of others "ip.proto 132"
+std::string protocol_name(std::uint8_t protocol);
 // "tcp 192.168.1.2:1000 > 198.51.100.1:80"
 std::string to_string(const Tuple& tuple);
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
@@ -234,21 +235,30 @@ TALKS = {"client": Dialogue("client"), "server": Dialogue("server"), "dns": Dial
          "curl": Download(), "iperf": Iperf(), "quic": Quic()}
 
 
+@contextlib.contextmanager
+def tcpdump(network, file, expression):
+    """At the client's end."""
+    log = network.directory / f"{file.stem}.dump"
+    dump = network.start("client", log.name, "tcpdump", "-i", "eth0", "-U", "--immediate-mode",
+                         "-w", str(file), expression)
+    wait_until("tcpdump listens", lambda: "listening on" in log.read_text())
+    try:
+        yield
+        time.sleep(1)
+    finally:
+        dump.terminate()
+        dump.wait(5)
+
+
 class Capture:
-    """tcpdump at the client's end while the box is a wire."""
+    """A talk while the box is a wire, and when state would have been wiped."""
 
     def __init__(self, network, program, talk, count):
         self.file = network.directory / f"{file_name(talk.name)}.pcap"
-        with Box(network, program, f"wire-{self.file.stem}"):
-            dump = network.start("client", f"{self.file.stem}.dump", "tcpdump", "-i", "eth0", "-U",
-                                 "--immediate-mode", "-w", str(self.file), talk.filter)
-            log = network.directory / f"{self.file.stem}.dump"
-            wait_until("tcpdump listens", lambda: "listening on" in log.read_text())
-            marks = []
+        marks = []
+        with Box(network, program, f"wire-{self.file.stem}"), \
+                tcpdump(network, self.file, talk.filter):
             good, of = talk.run(network, count, 60, lambda: marks.append(time.time()))
-            time.sleep(1)
-            dump.terminate()
-            dump.wait(5)
         assert good == of, f"{talk.name}: {good} of {of} end over a wire"
         self.wiped = marks[0]
 
@@ -259,10 +269,22 @@ class Capture:
             assert header[:4] == b"\xd4\xc3\xb2\xa1"
             return seconds + fraction / 1e6
 
+    def keep(self, directory):
+        shutil.copy(self.file, directory)
+        (directory / f"{self.file.stem}.wiped").write_text(f"{self.wiped:.6f}\n")
 
-def predict(network, program, capture, chain):
+
+class Kept(Capture):
+    """What keep() left."""
+
+    def __init__(self, directory, talk):  # pylint: disable=super-init-not-called
+        self.file = directory / f"{file_name(talk.name)}.pcap"
+        self.wiped = float(self.file.with_suffix(".wiped").read_text())
+
+
+def predict(directory, program, capture, chain):
     """What `glassbox forget` says of each kind: {kind: (compared, broken)}."""
-    config = network.directory / f"offline-{file_name(chain)}.yaml"
+    config = directory / f"offline-{file_name(chain)}.yaml"
     config.write_text(f"inside_networks: [192.168.7.0/24]\nchain: {CHAINS[chain]}\n")
     done = subprocess.run(
         [program, "forget", str(config), str(capture.file), "--fix-checksums", "--json", "--at",
@@ -276,12 +298,23 @@ def predict(network, program, capture, chain):
     return predicted
 
 
-def live(network, program, talk, chain, kind, count, deadline):
+def live(network, program, talk, chain, kind, count, deadline, keep=None):
     """How many connections end as they should though `kind` is wiped in the middle, of how many."""
     prefix = f"gbx{network.spaces['box']}"
-    with Box(network, program, file_name(f"{chain}-{talk.name}-{kind}"), CHAINS[chain], eal=("--file-prefix", prefix)):
-        return talk.run(network, count, deadline,
-                        lambda: ctl(network, program, "--file-prefix", prefix, "forget", kind))
+    name = file_name(f"{chain}-{talk.name}-{kind}")
+    marks = []
+
+    def wipe():
+        marks.append(time.time())
+        ctl(network, program, "--file-prefix", prefix, "forget", kind)
+
+    kept = keep / f"{name}.pcap" if keep else None
+    with Box(network, program, name, CHAINS[chain], eal=("--file-prefix", prefix)), \
+            tcpdump(network, kept, talk.filter) if kept else contextlib.nullcontext():
+        result = talk.run(network, count, deadline, wipe)
+    if kept:
+        kept.with_suffix(".wiped").write_text(f"{marks[0]:.6f}\n")
+    return result
 
 
 def upper_bound(wrong, of):
@@ -348,7 +381,7 @@ def the_model_foretells_what_breaks(network, program):
         talk = TALKS[talk_name]
         if talk_name not in captures:
             captures[talk_name] = Capture(network, program, talk, 5)
-        compared, broken = predict(network, program, captures[talk_name], chain)[kind]
+        compared, broken = predict(network.directory, program, captures[talk_name], chain)[kind]
         assert compared == 5, (talk.name, chain, kind, compared)
         good, of = live(network, program, talk, chain, kind, 5, 5)
         print(f"{chain}, {talk.name}, {kind}: {broken} of 5 predicted to break, {of - good} did")

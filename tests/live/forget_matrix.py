@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Real end hosts against the model: forget_matrix.py GLASSBOX [--count 20] [--deadline 70]
-[--chains NAME,...] [--talks NAME,...] [--lines FILE]
+[--chains NAME,...] [--talks NAME,...] [--lines FILE] [--keep DIR]
+    forget_matrix.py GLASSBOX --again DIR --lines FILE
+    forget_matrix.py --read FILE...
 
 Every kind of every chain, wiped in the middle of every talk: prediction and outcome, and the
 confusion matrix (docs/forgetting.md). Cells are dealt alternately into a half on which the model may
 be mended and one on which it is scored. --lines appends one JSON line a cell; --read FILE... prints
-the matrix of such lines and runs nothing. Needs root, for network namespaces; exit status 77 without.
+the matrix of such lines and runs nothing. --keep leaves the captures in DIR: of each talk over the
+wire, and of each cell at the client's end. --again predicts once more from those, with another
+program or a mended model, what the live runs of the lines are held against. Needs root, for network
+namespaces; exit status 77 without.
 """
 
 import argparse
@@ -18,7 +23,7 @@ import tempfile
 import time
 import zlib
 
-from experiment import CHAINS, KINDS, TALKS, Capture, Matrix, live, predict
+from experiment import CHAINS, KINDS, TALKS, Capture, Kept, Matrix, live, predict
 from network import Network, Skip
 
 
@@ -33,16 +38,32 @@ def run_cells(program, arguments):
             for talk_name in arguments.talks:
                 talk = TALKS[talk_name]
                 capture = Capture(network, program, talk, arguments.count)
+                if arguments.keep:
+                    capture.keep(arguments.keep)
                 for chain in arguments.chains:
-                    predicted = predict(network, program, capture, chain)
+                    predicted = predict(network.directory, program, capture, chain)
                     for kind in KINDS[chain]:
                         begin = time.monotonic()
                         good, of = live(network, program, talk, chain, kind, arguments.count,
-                                    arguments.deadline)
+                                        arguments.deadline, arguments.keep)
                         compared, broken = predicted[kind]
                         yield {"chain": chain, "talk": talk.name, "kind": kind, "count": of,
                                "compared": compared, "broken": broken, "good": good,
                                "seconds": round(time.monotonic() - begin, 1)}
+
+
+def predict_again(program, cells, kept):
+    """The cells with what the program says now of the captures that were kept."""
+    talks = {talk.name: talk for talk in TALKS.values()}
+    said = {}
+    with tempfile.TemporaryDirectory(prefix="glassbox-matrix-") as directory:
+        for cell in cells:
+            which = cell["talk"], cell["chain"]
+            if which not in said:
+                said[which] = predict(pathlib.Path(directory), program,
+                                      Kept(kept, talks[cell["talk"]]), cell["chain"])
+            compared, broken = said[which][cell["kind"]]
+            yield {**cell, "compared": compared, "broken": broken}
 
 
 def table(cells):
@@ -81,12 +102,21 @@ def main():
     parser.add_argument("--talks", type=lambda text: text.split(","), default=list(TALKS))
     parser.add_argument("--lines", type=pathlib.Path)
     parser.add_argument("--read", nargs="+", type=pathlib.Path)
+    parser.add_argument("--keep", type=pathlib.Path)
+    parser.add_argument("--again", type=pathlib.Path)
     arguments = parser.parse_args()
     if arguments.read:
         print_result([json.loads(line) for path in arguments.read
                       for line in path.read_text().splitlines()])
         return 0
     program = str(pathlib.Path(arguments.program).resolve())
+    if arguments.again:
+        lines = arguments.lines.read_text().splitlines()
+        print_result(list(predict_again(program, [json.loads(line) for line in lines],
+                                        arguments.again)))
+        return 0
+    if arguments.keep:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     # Whoever ends it early must find no namespace left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     cells = []

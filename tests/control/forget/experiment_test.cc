@@ -335,6 +335,8 @@ TEST(ForgetExperiment, InspectLosesDetectionsAndNothingElse) {
     EXPECT_EQ(row.effect.unaffected, 5u) << kind;
     EXPECT_EQ(row.contradiction, false) << kind;
   }
+  const WipeEffect& box = inspected.row("box").effect;
+  EXPECT_EQ(box.audit_lost, 5u) << "detections, not the bytes that something is said of";
   EXPECT_EQ(inspected.row("inspect", "segments").verdict, WipeVerdict::kUntested);
   EXPECT_EQ(inspected.row("inspect").undeclared, false);
 }
