@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/replay/closed_loop.h"
 
+#include <rte_tcp.h>
+
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -26,9 +28,58 @@ ClosedLoop::ClosedLoop(const CaptureImage& image, const FlowIndex& index, Endpoi
 void ClosedLoop::wait_at(std::uint32_t number) {
   const FlowNumber number_of_flow = index_.note(number).flow;
   delayed_[number_of_flow - 1] = true;
-  Flow& flow = flows_[number_of_flow];
-  flow.next = number;
-  flow.waits = true;
+  flows_[number_of_flow].lanes[0].next = number;
+  waits_on(number, image_.frame(number).now);
+}
+
+void ClosedLoop::waits_on(std::uint32_t number, Instant now) {
+  const PacketNote& note = index_.note(number);
+  Flow& flow = flows_[note.flow];
+  if (!flow.apart && acknowledges_withheld(flow, note)) part(flow, number, now);
+  lane_of(flow, note).waits = true;
+}
+
+// What it acknowledges was neither lost nor refused, and yet has not arrived in full.
+bool ClosedLoop::acknowledges_withheld(const Flow& flow, const PacketNote& note) const {
+  if (!note.stream) return false;
+  const auto& lost = flow.directions[1 - note.direction()].lost;
+  return std::ranges::any_of(lost, [this](const Lost& segment) {
+    const PacketFate& fate = outcomes_.fate(segment.number);
+    return fate.verdict == Verdict::kMerge || fate.reception == Reception::kAccepted;
+  });
+}
+
+// From this packet on, each end goes on alone.
+void ClosedLoop::part(Flow& flow, std::uint32_t number, Instant now) {
+  const std::size_t direction = index_.note(number).direction();
+  flow.apart = true;
+  flow.lanes[direction] = {number, false};
+  const std::uint32_t other = next_of(number, 1 - direction);
+  flow.lanes[1 - direction] = {other, false};
+  if (other == 0) return;
+  queue_.push({now + (image_.frame(other).now - image_.frame(number).now), other, false});
+}
+
+std::uint32_t ClosedLoop::next_of(std::uint32_t number, std::size_t direction) const {
+  do {
+    number = index_.note(number).next;
+  } while (number != 0 && index_.note(number).direction() != direction);
+  return number;
+}
+
+bool ClosedLoop::is_ahead(std::uint32_t number) const {
+  const PacketNote& note = index_.note(number);
+  const Flow& flow = flows_.at(note.flow);
+  if (!flow.apart) return false;
+  const std::size_t other = 1 - note.direction();
+  const Unwrapper& unwrap = endpoints_.stream(note.flow, other).unwrap;
+  const bool acknowledges = note.stream && (note.tcp_flags & RTE_TCP_ACK_FLAG) != 0;
+  for (std::uint32_t n = flow.lanes[other].next; n != 0 && n < number; n = next_of(n, other)) {
+    const PacketNote& unsent = index_.note(n);
+    if (!acknowledges || !unsent.stream) return true;
+    if (unsent.length != 0 && unwrap.peek(unsent.seq) < unwrap.peek(note.ack)) return true;
+  }
+  return false;
 }
 
 bool ClosedLoop::pop(Due& due) {
@@ -37,7 +88,8 @@ bool ClosedLoop::pop(Due& due) {
   due = {event.at, event.number, event.again};
   const PacketNote& note = index_.note(event.number);
   Flow& flow = flows_[note.flow];
-  if (!event.again) return flow.next == event.number && !flow.waits;
+  const Lane& lane = lane_of(flow, note);
+  if (!event.again) return lane.next == event.number && !lane.waits;
   Direction& direction = flow.directions[note.direction()];
   if (direction.timer != event.at || direction.lost.empty() ||
       direction.lost.front().number != event.number) {
@@ -54,14 +106,18 @@ bool ClosedLoop::pop(Due& due) {
 void ClosedLoop::passed(std::uint32_t number, Instant now) {
   const PacketNote& note = index_.note(number);
   Flow& flow = flows_[note.flow];
-  flow.next = note.next;
-  if (flow.next == 0) return;
-  // It keeps its gap to the packet ahead of it.
-  const Nanos gap = image_.frame(flow.next).now - image_.frame(number).now;
-  queue_.push({now + gap, flow.next, false});
+  Lane& lane = lane_of(flow, note);
+  lane.next = flow.apart ? next_of(number, note.direction()) : note.next;
+  if (lane.next != 0) {
+    // It keeps its gap to the packet ahead of it.
+    const Nanos gap = image_.frame(lane.next).now - image_.frame(number).now;
+    queue_.push({now + gap, lane.next, false});
+  }
+  // The other end may have waited for no more than that it is sent.
+  if (!flow.apart) return;
+  wake(note.flow, now);
+  woken_.push_back(note.flow);
 }
-
-void ClosedLoop::waits_on(std::uint32_t number) { flows_[index_.note(number).flow].waits = true; }
 
 void ClosedLoop::offered_again(std::uint32_t number) {
   const PacketNote& note = index_.note(number);
@@ -125,26 +181,33 @@ void ClosedLoop::arm(FlowNumber number, std::size_t which, Instant now) {
 }
 
 void ClosedLoop::wake(FlowNumber number, Instant now) {
-  Flow& flow = flows_[number];
-  if (!flow.waits) return;
-  if (endpoints_.may_send(index_.note(flow.next)) == Endpoints::Sending::kWait) return;
-  flow.waits = false;
-  queue_.push({now, flow.next, false});
+  for (Lane& lane : flows_[number].lanes) {
+    if (!lane.waits || is_ahead(lane.next)) continue;
+    if (endpoints_.may_send(index_.note(lane.next)) == Endpoints::Sending::kWait) continue;
+    lane.waits = false;
+    queue_.push({now, lane.next, false});
+  }
 }
 
 std::vector<std::uint32_t> ClosedLoop::never_sent() const {
   std::vector<std::uint32_t> numbers;
   for (const auto& [number, flow] : flows_) {
     if (!delayed_[number - 1]) continue;
-    for (std::uint32_t n = flow.next; n != 0; n = index_.note(n).next) numbers.push_back(n);
+    for (const Lane& lane : flow.lanes) {
+      for (std::uint32_t n = lane.next; n != 0;) {
+        numbers.push_back(n);
+        n = flow.apart ? next_of(n, index_.note(n).direction()) : index_.note(n).next;
+      }
+    }
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
 }
 
 bool ClosedLoop::anyone_waits() const {
-  return std::any_of(flows_.begin(), flows_.end(),
-                     [](const auto& entry) { return entry.second.waits; });
+  return std::any_of(flows_.begin(), flows_.end(), [](const auto& entry) {
+    return entry.second.lanes[0].waits || entry.second.lanes[1].waits;
+  });
 }
 
 }  // namespace glassbox

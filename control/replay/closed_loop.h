@@ -5,6 +5,9 @@
 // again after 1, 3, 7, 15, 31 and 63 s. It decides what is due next; the replay sends it and tells
 // what came of it.
 //
+// Where a function keeps bytes of a stream back until more of it comes, the two ends wait each on
+// its own: what one end acknowledges then waits for what the other sends meanwhile.
+//
 // Flows that nothing happened to are not in here: their packets go at the capture's times.
 #pragma once
 
@@ -45,7 +48,9 @@ class ClosedLoop {
   // The packet that was due (not `again`) was sent at `now`, or never will be: the flow goes on.
   void passed(std::uint32_t number, Instant now);
   // It is not sendable yet after all.
-  void waits_on(std::uint32_t number);
+  void waits_on(std::uint32_t number, Instant now);
+  // It builds upon a packet that the other end has not sent yet.
+  bool is_ahead(std::uint32_t number) const;
   // The packet was offered again; what came of it is asked for at the end of the turn.
   void offered_again(std::uint32_t number);
 
@@ -70,9 +75,14 @@ class ClosedLoop {
     std::deque<Lost> lost;  // in the order in which they were sent
     Instant timer = kNever;
   };
-  struct Flow {
-    std::uint32_t next = 0;  // of a delayed flow: the packet it sends next; 0: none is left
+  // What is sent one behind the other.
+  struct Lane {
+    std::uint32_t next = 0;  // the packet to be sent next; 0: none is left
     bool waits = false;
+  };
+  struct Flow {
+    std::array<Lane, 2> lanes;  // of a delayed flow: the first, or by direction when `apart`
+    bool apart = false;
     std::array<Direction, 2> directions;
   };
   struct Event {
@@ -85,6 +95,13 @@ class ClosedLoop {
     }
   };
 
+  static Lane& lane_of(Flow& flow, const PacketNote& note) {
+    return flow.lanes[flow.apart ? note.direction() : 0];
+  }
+  bool acknowledges_withheld(const Flow& flow, const PacketNote& note) const;
+  void part(Flow& flow, std::uint32_t number, Instant now);
+  // The next packet behind this one, of that direction.
+  std::uint32_t next_of(std::uint32_t number, std::size_t direction) const;
   bool arrived(std::uint32_t number) const;
   bool in_flight(std::uint32_t number) const;
   void arm(FlowNumber flow, std::size_t direction, Instant now);

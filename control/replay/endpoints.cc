@@ -247,9 +247,11 @@ bool Endpoints::is_in_sequence(Stream& stream, const Stream& theirs, const Deliv
   }
   const bool placed =
       received == stream.path->begin_of(sent) || received == stream.path->end_of(sent);
-  // A part, or a segment that took in others, may begin anywhere in what was sent.
+  // A part, or a segment that took in others, may begin anywhere in what was sent; and one of the
+  // same length where bytes were withheld before, when it lacks as many at its end.
   const StreamPosition from = stream.path->back(received);
-  const bool whole = delivery.origin == Origin::kReceived && length == note.length;
+  const bool withheld = from < sent && !stream.accepted.covers(from, sent);
+  const bool whole = delivery.origin == Origin::kReceived && length == note.length && !withheld;
   const bool inside = stream.captured.touches(from, from + std::max<std::uint32_t>(length, 1));
   if (!placed && (whole || !inside)) return false;
   receipt.begin = from;

@@ -189,6 +189,8 @@ void Replay::run_due(Instant until) {
     }
     ClosedLoop::Due due{};
     if (!loop_->pop(due)) continue;
+    // What was learned late, with packets of others on their way already, is due now.
+    due.at = std::max(due.at, now_);
     const PacketNote& note = flows_.note(due.number);
     approach(note.side, due.at);
     if (due.again) {
@@ -197,9 +199,10 @@ void Replay::run_due(Instant until) {
       flush();
       continue;
     }
-    const Endpoints::Sending sending = ask(note);
+    const Endpoints::Sending sending =
+        loop_->is_ahead(due.number) ? Endpoints::Sending::kWait : ask(note);
     if (sending == Endpoints::Sending::kWait) {
-      loop_->waits_on(due.number);
+      loop_->waits_on(due.number, due.at);
       continue;
     }
     endpoints_.pass(note);

@@ -342,6 +342,45 @@ TEST_F(ReplayTest, AForgottenSpliceIsASequenceSpaceThatNobodyKnows) {
   EXPECT_FALSE(outcome.flow(1).p(3));
 }
 
+// Keeps the last byte back until more comes, and so makes all but the first and the last segment
+// leave as long as they came.
+void withhold(Packet& packet, Context& context) {
+  const std::string payload = payload_of(packet);
+  if (packet.ingress != Side::kOutside || payload.empty()) return;
+  const auto* tcp = packet.at_offset<rte_tcp_hdr>(packet.l4);
+  const std::uint32_t seq = rte_be_to_cpu_32(tcp->sent_seq);
+  const std::string sent = std::string(seq == 501 ? "" : "d") + payload;
+  const std::string leaves = payload == "ij" ? sent : sent.substr(0, sent.size() - 1);
+  const std::span bytes(reinterpret_cast<const std::uint8_t*>(leaves.data()), leaves.size());
+  Editor editor = context.edit(packet);
+  editor.replace_payload(0, static_cast<std::uint32_t>(payload.size()), bytes, context.pool());
+  if (seq != 501) editor.set_tcp_seq(seq - 1);
+}
+
+TEST_F(ReplayTest, WhatWaitsForWithheldBytesDoesNotStopTheOtherEnd) {
+  Workload workload;
+  workload.at(0.0, client().flags("S").seq(100)).at(0.1, server().flags("SA").seq(500).ack(101));
+  workload.at(0.2, client().flags("A").seq(101).ack(501));
+  workload.at(1.0, client().flags("PA").seq(101).ack(501).payload("ask"));
+  workload.at(2.0, server().flags("PA").seq(501).ack(104).payload("abcd"));
+  workload.at(2.1, client().flags("A").seq(104).ack(505));
+  workload.at(2.2, server().flags("PA").seq(505).ack(104).payload("efgh"));
+  workload.at(2.3, client().flags("A").seq(104).ack(509));
+  workload.at(2.4, server().flags("PA").seq(509).ack(104).payload("ij"));
+  workload.at(2.5, client().flags("PA").seq(104).ack(511).payload("more"));
+  workload.at(2.6, server().flags("FA").seq(511).ack(108));
+  workload.at(2.7, client().flags("FA").seq(108).ack(512));
+  script = withhold;
+  const RunOutcome& outcome = workload.run(kClosed);
+  EXPECT_TRUE(outcome.flow(1).p(3));
+  for (std::uint64_t n = 1; n <= 12; ++n) {
+    EXPECT_EQ(outcome.packet(n).reception, Reception::kAccepted) << n;
+  }
+  EXPECT_NEAR(seconds(outcome.packet(6).sent), 2.2, 1e-6) << "when the rest had arrived";
+  EXPECT_NEAR(seconds(outcome.packet(7).sent), 2.2, 1e-6) << "at its own time";
+  EXPECT_GE(outcome.packet(11).sent, outcome.packet(10).sent) << "an answer, after its request";
+}
+
 TEST_F(ReplayTest, TwoRunsAreTheSameAlsoSideBySide) {
   // A script that depends on the packet alone: it is shared by all runs.
   script = [](Packet& packet, Context& context) {
