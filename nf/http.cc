@@ -58,10 +58,30 @@ Http::Http(const Build& build)
       connections_(static_cast<std::size_t>(build.settings.integer("connections"))),
       free_(connections_.size()),
       connections_census_(sizeof(HttpConnection)),
+      coding_memory_(static_cast<std::uint64_t>(build.settings.integer("coding_pool"))),
+      coded_bodies_(static_cast<std::size_t>(build.settings.integer("codings"))),
+      free_coded_(coded_bodies_.size()),
+      coded_census_(sizeof(CodedBody)),
+      ratio_(static_cast<std::uint64_t>(build.settings.integer("ratio"))),
       head_text_(head_limit_ + std::size_t{65536}) {
   std::iota(free_.rbegin(), free_.rend(), 0u);
-  for (const HttpService& service : services_.all()) pages_.push_back(page_of(service));
+  std::iota(free_coded_.rbegin(), free_coded_.rend(), std::uint16_t{0});
+  for (CodedBody& body : coded_bodies_) {
+    body.account = {&coding_memory_, 0, coding_memory_.size() / 2, false};
+  }
+  looks_on_ = {!blocks_unparsable_, !blocks_unparsable_};
+  for (const HttpService& service : services_.all()) {
+    pages_.push_back(page_of(service));
+    if (service.holds()) looks_on_[service.on_request() ? 0 : 1] = false;
+  }
   compile_patterns(build.settings.rows("services"));
+  compile_scans(build.settings.rows("services"),
+                static_cast<std::uint32_t>(build.settings.integer("scans")));
+  constexpr std::size_t kPiece = 65536;
+  if (finder_ || scans_[0].database || scans_[1].database) {
+    plain_.resize(kPiece + (finder_ ? 2 * std::size_t{finder_->width()} : 0));
+  }
+  if (finder_) recoded_bytes_.resize(std::size_t{1} << 18);
   body_.reserve(std::size_t{1} << 18);
   pieces_.reserve(4096);
   matches_.reserve(4096);
@@ -75,27 +95,31 @@ void Http::compile_patterns(const Settings::Rows& rows) {
   for (std::size_t i = 0; i < services_.all().size(); ++i) {
     const HttpService& service = services_.all()[i];
     if (service.action != HttpAction::kSubstitute) continue;
-    patterns.push_back({service.pattern, "", static_cast<std::uint32_t>(i)});
+    patterns.push_back({service.pattern, service.flags, static_cast<std::uint32_t>(i)});
   }
   if (patterns.empty()) return;
   try {
     finder_.emplace(patterns);
   } catch (const PatternError& error) {
-    if (error.pattern() == patterns.size()) {
-      throw ConfigError(rows.front().where(), std::string("http: ") + error.what());
-    }
+    refuse_pattern(rows, patterns, error);
+  }
+  finder_->fit(finder_scratch_);
+}
+
+void Http::refuse_pattern(const Settings::Rows& rows, const std::vector<Pattern>& patterns,
+                          const PatternError& error) const {
+  if (error.pattern() < patterns.size()) {
     const std::string& name = services_.all()[patterns[error.pattern()].id].id;
     for (const Settings& row : rows) {
       if (row.text("id") != name) continue;
       throw ConfigError(row.where("pattern"), "http: service '" + name + "': " + error.what());
     }
   }
-  finder_->fit(finder_scratch_);
+  throw ConfigError(rows.front().where(), std::string("http: ") + error.what());
 }
 
 std::string Http::page_of(const HttpService& service) const {
   const bool redirects = service.action == HttpAction::kRedirect;
-  if (!redirects && service.action != HttpAction::kBlock) return {};
   const std::string body = redirects ? std::string("<html><body>It is elsewhere.</body></html>\n")
                                      : "<html><body>Blocked by " + service.id + ".</body></html>\n";
   std::string page = redirects ? "HTTP/1.1 302 Found\r\nLocation: " + service.to + "\r\n"
@@ -120,7 +144,12 @@ Admission Http::admit(Opening& opening, Context& context) {
   if (free_.empty()) {
     connections_census_.refused();
     ++not_followed_;
-    return Admission::pass();
+    for (HttpService& service : services_.all()) {
+      if (!service.consented(opening.now)) continue;
+      ++service.failed[static_cast<std::size_t>(HttpFailureCause::kMemory)];
+    }
+    return refuses_what_it_cannot_follow() ? Admission::refuse(id(HttpReason::kRefused))
+                                           : Admission::pass();
   }
   const std::uint32_t number = free_.back();
   free_.pop_back();
@@ -129,12 +158,19 @@ Admission Http::admit(Opening& opening, Context& context) {
   connection.client = opening.direction;
   llhttp_init(&connection.sides[0].parser, HTTP_REQUEST, &callbacks());
   llhttp_init(&connection.sides[1].parser, HTTP_RESPONSE, &callbacks());
+  for (const std::size_t from : {0, 1}) {
+    if (looks_on_[from]) connection.sides[from].stream.flags |= kStreamWatched;
+  }
   connections_census_.created(opening.now);
   for (const std::uint8_t direction : {0, 1}) {
     context.direction_slot<HttpSlot>(context.sessions().side(opening.session, direction))
         .connection = number + 1;
   }
   return Admission::accept(idle_);
+}
+
+bool Http::refuses_what_it_cannot_follow() const {
+  return std::ranges::any_of(services_.all(), &HttpService::blocks_on_failure);
 }
 
 void Http::undo(const Opening& opening, Context& context) {
@@ -156,23 +192,38 @@ void Http::retire(SessionId session, Ending why, Instant when, Context& context)
 
 void Http::release(std::uint32_t number, Ending why, Instant when) {
   HttpConnection& connection = connections_[number];
-  for (HttpSide& side : connection.sides) editor_.close(side.stream, why, when);
+  for (const std::size_t from : {0, 1}) {
+    close_scan(connection, from, why, when);
+    close_coding(connection.sides[from], why, when);
+    editor_.close(connection.sides[from].stream, why, when);
+  }
   connections_census_.ended(why, when);
   free_.push_back(number);
 }
 
 void Http::forget(std::size_t kind, Context& context) {
-  if (kind == 0) return NetworkFunction::forget(kind, context);
+  if (kind == kHttpConnection) return NetworkFunction::forget(kind, context);
   SessionTable& sessions = context.sessions();
   sessions.for_each([&](SessionId session) {
     if (!sessions.occupied(session, context.self())) return;
     const HttpSlot& slot = context.direction_slot<HttpSlot>(sessions.side(session, 0));
     if (slot.connection == 0) return;
-    for (HttpSide& side : connections_[slot.connection - 1].sides) {
-      if (kind == 1) editor_.forget_splices(side.stream, context.now());
-      if (kind == 2) editor_.forget_waiting(side.stream, context.now());
-    }
+    forget_in(connections_[slot.connection - 1], kind, context.now());
   });
+}
+
+void Http::forget_in(HttpConnection& connection, std::size_t kind, Instant now) {
+  for (const std::size_t from : {0, 1}) {
+    HttpSide& side = connection.sides[from];
+    if (kind == kHttpSplice) editor_.forget_splices(side.stream, now);
+    if (kind == kHttpWaiting) editor_.forget_waiting(side.stream, now);
+    if (kind == kHttpScan) close_scan(connection, from, Ending::kForgotten, now);
+    if (kind != kHttpCoding || side.coder == 0) continue;
+    const bool under_way = side.framing != BodyFraming::kUntouched;
+    close_coding(side, Ending::kForgotten, now);
+    if (under_way) side.coder = kLostCoder;
+    if (!under_way) close_scan(connection, from, Ending::kForgotten, now);
+  }
 }
 
 // --- packets ---------------------------------------------------------------------------------
@@ -204,11 +255,15 @@ void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_cli
     return;
   }
   if (connection.condemned) return refuse_condemned(packet, connection, from_client, context);
+  now_ = packet.time;
   connection_ = &connection;
   from_client_ = from_client;
   failure_ = Failure::kNone;
   HttpSide& own = connection.sides[from_client ? 0 : 1];
   HttpSide& peer = connection.sides[from_client ? 1 : 0];
+  if (own.framing != BodyFraming::kUntouched && !has_room_for(packet, own)) {
+    return context.drop(packet, id(HttpReason::kLimit));
+  }
   // It has come as it is, and would be built upon.
   const std::uint32_t acknowledged =
       rte_be_to_cpu_32(packet.at_offset<rte_tcp_hdr>(packet.l4)->recv_ack);
@@ -220,6 +275,17 @@ void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_cli
   condemn(packet, connection, from_client, context);
 }
 
+// What a body is put into another frame for has to be remembered until its receiver has it. When
+// there is no room the packet is lost, as on any link that is full: it comes again.
+bool Http::has_room_for(const Packet& packet, const HttpSide& side) const {
+  constexpr std::uint32_t kMaxRemembered = 3 << 17;
+  const std::uint32_t length = packet.ip_end - packet.payload;
+  if (length == 0) return true;
+  const std::uint32_t bytes = side.coder != 0 ? 2 * length + 4096 : 256;
+  return side.stream.splices.bytes <= kMaxRemembered &&
+         editor_.splices().has_room(side.stream.splices, 8, bytes);
+}
+
 // Ends a connection: with a page for its client when a rule says so and nothing else is due, and by
 // a reset.
 void Http::condemn(Packet& packet, HttpConnection& connection, bool from_client, Context& context) {
@@ -227,8 +293,10 @@ void Http::condemn(Packet& packet, HttpConnection& connection, bool from_client,
   HttpSide& request = connection.sides[0];
   HttpSide& response = connection.sides[1];
   connection.page = blocking_service_;
-  connection.answered = failure_ == Failure::kBlocked && connection.count == 1;
-  if (failure_ == Failure::kUnparsable || failure_ == Failure::kBroken) {
+  connection.answered = failure_ == Failure::kBlocked && connection.count == 1 && from_client;
+  if (failure_ == Failure::kMatched || (failure_ == Failure::kBlocked && !from_client)) {
+    if (packet.fate == Fate::kForward) context.drop(packet, id(HttpReason::kMatch));
+  } else if (failure_ == Failure::kUnparsable || failure_ == Failure::kBroken) {
     if (packet.fate == Fate::kForward) context.drop(packet, id(HttpReason::kUnparsable));
   } else if (packet.fate == Fate::kForward && packet.ip_end == packet.payload) {
     context.drop(packet, id(HttpReason::kCondemned));
@@ -292,13 +360,36 @@ void Http::refuse_condemned(Packet& packet, HttpConnection& connection, bool fro
 // --- books -----------------------------------------------------------------------------------
 
 Census* Http::census(std::size_t index) {
-  if (index == 0) return &connections_census_;
-  return index == 1 ? &editor_.splices().census() : &editor_.waiting().census();
+  switch (index) {
+    case kHttpConnection:
+      return &connections_census_;
+    case kHttpSplice:
+      return &editor_.splices().census();
+    case kHttpWaiting:
+      return &editor_.waiting().census();
+    case kHttpCoding:
+      return &coded_census_;
+    default:
+      return &scan_census_;
+  }
 }
 
 std::uint64_t Http::bound(std::size_t index) const {
-  if (index == 0) return connections_.size();
-  return index == 1 ? editor_.splices().capacity() : editor_.waiting().capacity();
+  switch (index) {
+    case kHttpConnection:
+      return connections_.size();
+    case kHttpSplice:
+      return editor_.splices().capacity();
+    case kHttpWaiting:
+      return editor_.waiting().capacity();
+    case kHttpCoding:
+      return coded_bodies_.size();
+    default: {
+      std::uint64_t streams = 0;
+      for (const Scans& scans : scans_) streams += scans.pool ? scans.pool->capacity() : 0;
+      return streams;
+    }
+  }
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
@@ -318,7 +409,11 @@ std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
       {"oversized traces", trace_oversized_},
       {"substitutions", substitutions_},
       {"substitutions left out for want of room", unreplaced_},
-      {"bodies left alone: encoded", encoded_},
+      {"bytes scanned", scanned_},
+      {"bodies left alone: unknown coding", encoded_},
+      {"bodies read no further: not in their coding, or cut short", undecodable_},
+      {"bodies read no further: ratio, or no room", outgrown_},
+      {"connections cut: a body in another frame could not go on", cut_},
       {"bodies left alone: no-transform or partial", untouchable_},
       {"unparsable", unparsable_},
       {"given up", given_up_},
@@ -330,8 +425,12 @@ std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
     all.emplace_back(name + "invoked", service.invoked);
     all.emplace_back(name + "bypassed", service.bypassed);
     all.emplace_back(name + "bypass ignored, it is essential", service.bypass_ignored);
-    all.emplace_back(name + "not run, no valid consent", service.without_consent);
-    all.emplace_back(name + "failed", service.failed);
+    all.emplace_back(name + "not run, outside the consent's scope", service.out_of_scope);
+    if (service.action == HttpAction::kScan) all.emplace_back(name + "matches", service.matches);
+    for (std::size_t cause = 0; cause < kHttpFailureCauses.size(); ++cause) {
+      all.emplace_back(name + "not run, " + std::string(kHttpFailureCauses[cause]),
+                       service.failed[cause]);
+    }
   }
   return all;
 }

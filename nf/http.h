@@ -16,17 +16,22 @@
 //   the
 //                 connection; ETag and digests go
 //   block page    a created response; the request's origin is not asked
+//   codings       gzip, deflate and br bodies are taken apart and put together again
+//   scan          patterns in bodies, requests' and responses'
 //
-// What cannot be parsed passes, or the connection is reset (`unparsable`). Encrypted, upgraded and
-// tunnelled connections pass, and so do those that began before the box.
+// A direction in which no service can change or stop anything is only looked at: nothing of it
+// waits. What cannot be parsed passes, or the connection is reset (`unparsable`). Encrypted,
+// upgraded and tunnelled connections pass, and so do those that began before the box.
 #pragma once
 
 #include <llhttp/llhttp.h>
 
+#include <bit>
 #include <memory>
 #include <optional>
 
 #include "dataplane/network_function.h"
+#include "nf/body_coding.h"
 #include "nf/http_head.h"
 #include "nf/http_services.h"
 #include "nf/hyperscan.h"
@@ -36,7 +41,7 @@ namespace glassbox {
 
 inline constexpr std::array<std::string_view, 2> kHttpUnparsable = {"pass", "block"};
 
-inline constexpr std::array<Parameter, 9> kHttpParameters = {{
+inline constexpr std::array<Parameter, 13> kHttpParameters = {{
     {.name = "services",
      .type = ParameterType::kRows,
      .help = "what is done, and who agreed to it",
@@ -74,6 +79,30 @@ inline constexpr std::array<Parameter, 9> kHttpParameters = {{
      .help = "bytes that wait in all, per worker; as many again for what is put in",
      .minimum = 65536,
      .maximum = std::int64_t{1} << 32},
+    {.name = "codings",
+     .type = ParameterType::kInteger,
+     .default_value = "64",
+     .help = "bodies in a content coding that are read at a time, per worker",
+     .minimum = 1,
+     .maximum = 65534},
+    {.name = "coding_pool",
+     .type = ParameterType::kInteger,
+     .default_value = "16777216",
+     .help = "bytes for their decoders and encoders, per worker; one body may have half of it",
+     .minimum = 65536,
+     .maximum = std::int64_t{1} << 32},
+    {.name = "ratio",
+     .type = ParameterType::kInteger,
+     .default_value = "100",
+     .help = "a coded body that becomes more than so many times its size is read no further",
+     .minimum = 1,
+     .maximum = 100000},
+    {.name = "scans",
+     .type = ParameterType::kInteger,
+     .default_value = "1024",
+     .help = "bodies scanned at a time, per worker and direction",
+     .minimum = 1,
+     .maximum = 1 << 20},
     {.name = "idle",
      .type = ParameterType::kDuration,
      .default_value = "7440s",
@@ -85,7 +114,7 @@ inline constexpr std::array<Parameter, 9> kHttpParameters = {{
      .choices = kHttpUnparsable},
 }};
 
-inline constexpr std::array<StateKind, 3> kHttpKinds = {{
+inline constexpr std::array<StateKind, 5> kHttpKinds = {{
     declared({.name = "connection",
               .scope = Scope::kPerFlow,
               .maintenance = Maintenance::kTimerRefreshed,
@@ -114,15 +143,44 @@ inline constexpr std::array<StateKind, 3> kHttpKinds = {{
          .idle_lifetime = {},
          .on_full = OnFull::kRefuse,
          .if_lost = "nothing: no receiver has acknowledged it, and its sender sends it again."}),
+    declared({.name = "coding",
+              .scope = Scope::kPerFlow,
+              .maintenance = Maintenance::kExplicit,
+              .state_class = StateClass::kHard,
+              .bound = Limit::by("codings"),
+              .idle_lifetime = {},
+              .on_full = OnFull::kRefuse,
+              .if_lost = "a body that is being put together again in its coding cannot go on: the "
+                         "connection breaks; one that is only scanned passes unread. Refused when "
+                         "full: the body passes as it is."}),
+    declared({.name = "scan",
+              .scope = Scope::kPerFlow,
+              .maintenance = Maintenance::kExplicit,
+              .state_class = StateClass::kSoft,
+              .bound = Limit::by("scans"),
+              .idle_lifetime = {},
+              .on_full = OnFull::kRefuse,
+              .if_lost = "nothing, but a pattern in the rest of the body is missed."}),
 }};
+enum HttpKind : std::uint8_t { kHttpConnection, kHttpSplice, kHttpWaiting, kHttpCoding, kHttpScan };
 
-enum class HttpReason : ReasonId { kLimit, kCondemned, kUnparsable, kForgotten, kCount };
+enum class HttpReason : ReasonId {
+  kLimit,
+  kCondemned,
+  kUnparsable,
+  kForgotten,
+  kMatch,
+  kRefused,
+  kCount
+};
 inline constexpr std::array<DropReason, static_cast<std::size_t>(HttpReason::kCount)> kHttpReasons =
     {{
         {"limit", "what has to wait or to be remembered has reached its bound: it comes again"},
         {"condemned", "of a connection that was blocked or reset"},
         {"unparsable", "it is no HTTP (unparsable: block)"},
         {"forgotten", "the state that it needs was wiped"},
+        {"match", "a pattern that a scan service stops is in it"},
+        {"refused", "no room to follow the connection, and a service has on_failure: block"},
     }};
 
 struct HttpSlot {
@@ -156,9 +214,9 @@ inline constexpr FunctionSpec kHttpSpec = {
 // What is known of a request until its response has come.
 struct [[gnu::packed]] HttpExchange {
   ServiceSet runs = 0;  // on the response: consented, and not bypassed
-  bool head = false;
-  bool connect = false;
-  bool one_one = false;  // the client speaks HTTP/1.1
+  bool head : 1 = false;
+  bool connect : 1 = false;
+  bool one_one : 1 = false;  // the client speaks HTTP/1.1
 };
 
 enum class BodyFraming : std::uint8_t { kUntouched, kPlain, kChunkedBefore, kChunkedNow };
@@ -173,13 +231,31 @@ struct HttpSide {
   bool began_chunks = false;  // a chunk of ours has left, its line end has not
   // Body bytes that are given and not settled: where they stand. Framing lies between them.
   static constexpr std::size_t kMaxTail = 3;
-  struct Tail {
+  struct [[gnu::packed]] Tail {
     std::uint32_t sequence;
-    std::uint32_t length;
+    std::uint16_t length;
   };
   std::uint8_t tail_count = 0;
-  ServiceSet bodies = 0;  // services that substitute in this body
+  std::uint16_t coder = 0;  // of the body under way, + 1
+  ServiceSet bodies = 0;    // services that substitute in this body
+  std::uint32_t scan = 0;   // stream of the services that scan it, + 1
   std::array<Tail, kMaxTail> tail;
+};
+
+// A body in a content coding, while it passes.
+struct CodedBody {
+  CodingMemory::Account account;
+  BodyDecoder decoder;
+  BodyEncoder encoder;
+  ContentCoding coding = ContentCoding::kIdentity;
+  bool began = false;            // what it has become has begun to leave
+  bool ended = false;            // its coding is over
+  std::uint32_t fed = 0;         // bytes at the front of what waits that the decoder has
+  std::uint8_t* tail = nullptr;  // plain bytes that are not settled
+  std::uint32_t tail_length = 0;
+  std::uint64_t coded_bytes = 0;
+  std::uint64_t plain_bytes = 0;
+  std::uint64_t counted = 0;  // bytes of the account in the census
 };
 
 struct HttpConnection {
@@ -198,7 +274,7 @@ struct HttpConnection {
   std::uint32_t page_sequence = 0;
 };
 
-class Http final : public NetworkFunction, private StreamClient {
+class Http final : public NetworkFunction, private StreamClient, private MatchSink {
  public:
   explicit Http(const Build& build);
 
@@ -213,7 +289,9 @@ class Http final : public NetworkFunction, private StreamClient {
   std::vector<std::pair<std::string, std::uint64_t>> findings() const override;
 
  private:
-  enum class Failure : std::uint8_t { kNone, kUnparsable, kBlocked, kBroken };
+  enum class Failure : std::uint8_t { kNone, kUnparsable, kBlocked, kBroken, kMatched };
+  static constexpr std::uint16_t kLostCoder = UINT16_MAX;
+  static constexpr std::size_t kFailed = SIZE_MAX;
 
   // The connection and direction that the stream layer is at work on.
   HttpSide& side() { return connection_->sides[from_client_ ? 0 : 1]; }
@@ -226,6 +304,11 @@ class Http final : public NetworkFunction, private StreamClient {
   void release(std::uint32_t number, Ending why, Instant when);
   std::string page_of(const HttpService& service) const;
   void compile_patterns(const Settings::Rows& rows);
+  [[noreturn]] void refuse_pattern(const Settings::Rows& rows, const std::vector<Pattern>& patterns,
+                                   const PatternError& error) const;
+  bool has_room_for(const Packet& packet, const HttpSide& side) const;
+  void forget_in(HttpConnection& connection, std::size_t kind, Instant now);
+  bool refuses_what_it_cannot_follow() const;
 
   // Messages (http_messages.cc).
   void bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) override;
@@ -237,7 +320,8 @@ class Http final : public NetworkFunction, private StreamClient {
   void head_is_whole(StreamCursor& stream, std::uint32_t end);
   void message_is_over(StreamCursor& stream, std::uint32_t end);
   void give_up(StreamCursor* stream);
-  void unparsable(StreamCursor& stream);
+  void unparsable(StreamCursor& stream, HttpFailureCause cause = HttpFailureCause::kParser);
+  void fail_all(HttpFailureCause cause);
   void skip_body(StreamCursor& stream, std::uint32_t have);
 
   // Heads (http_adapt.cc).
@@ -246,23 +330,64 @@ class Http final : public NetworkFunction, private StreamClient {
   void adapt_response(StreamCursor& stream, const HttpExchange& exchange);
   bool run_on_head(HttpService& service);
   void count_invocation(HttpService& service);
-  void fail_service(HttpService& service);
+  void fail_service(HttpService& service, HttpFailureCause cause);
+  bool may_run(HttpService& service, std::string_view host);
+  template <typename Visit>
+  void for_each_service(ServiceSet set, Visit visit) {
+    for (; set != 0; set &= set - 1) {
+      visit(services_.all()[static_cast<std::size_t>(std::countr_zero(set))]);
+      if (failure_ != Failure::kNone) return;
+    }
+  }
   void trace();
   void trace_in(std::string_view name);
   void remove_field(std::string_view name);
   bool carry_out(StreamCursor& stream);
   std::optional<BodyFraming> new_framing(const HttpExchange& exchange);
-  bool wants_body();
+  bool may_change_body();
+  void mend_head();
+  Bypass bypass_of_request();
+  bool run_on_request(HttpService& service);
   void adapt_body(const HttpExchange& exchange, ServiceSet wanted);
+  void look_at_body(const HttpExchange& exchange, ServiceSet bodies, ServiceSet scans);
+  bool has_body(const HttpExchange* exchange) const;
 
   // Bodies (http_body.cc).
   void begin_body(StreamCursor& stream);
   void body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes);
   void settle_body(StreamCursor& stream, bool over, std::uint32_t end);
-  std::uint32_t find_matches(bool over);
+  std::uint32_t find_matches(std::span<const std::uint8_t> bytes, bool over);
+  void carry_out_plan(StreamCursor& stream, bool over);
   std::uint32_t keep_tail(std::uint32_t settled);
   void plan_body(std::uint32_t settled, bool over, std::uint32_t end);
   void plan(std::uint32_t from, std::uint32_t to, std::string_view bytes);
+
+  // Content codings (http_coded.cc).
+  bool open_coding(ContentCoding coding);
+  void close_coding(HttpSide& side, Ending why, Instant now);
+  void count_memory(CodedBody& body);
+  bool outgrows(const CodedBody& body) const;
+  void scan_coded(std::span<const std::uint8_t> coded);
+  void stop_reading(HttpFailureCause cause);
+  void recode(std::span<const std::uint8_t> all, bool over);
+  std::size_t write_anew(CodedBody& body, std::span<std::uint8_t> plain, bool last);
+  bool encode(CodedBody& body, std::span<const std::uint8_t> bytes,
+              BodyEncoder::Until until = BodyEncoder::Until::kGathered);
+  bool finish_piece(CodedBody& body, std::size_t kept, bool ended, bool over);
+  void pass_rest(CodedBody& body, std::span<const std::uint8_t> rest);
+  void recode_fails(std::span<const std::uint8_t> all, HttpFailureCause cause);
+  void append_raw(std::span<const std::uint8_t> bytes);
+  void settle_coded(StreamCursor& stream, bool over, std::uint32_t end);
+  void plan_coded(std::uint32_t settled, bool over, std::uint32_t end);
+
+  // Scans (http_scan.cc).
+  void compile_scans(const Settings::Rows& rows, std::uint32_t streams);
+  void begin_scan(ServiceSet wanted);
+  void scan_bytes(std::span<const std::uint8_t> bytes);
+  void end_scan();
+  ServiceSet scanning() const;
+  void close_scan(HttpConnection& connection, std::size_t from, Ending why, Instant now);
+  void matched(std::uint32_t id) override;
 
   HttpServices services_;
   std::string system_;
@@ -278,8 +403,23 @@ class Http final : public NetworkFunction, private StreamClient {
   std::vector<std::string> pages_;     // by service
   std::optional<MatchFinder> finder_;  // its patterns are numbered as their services
   Scratch finder_scratch_;
+  struct Scans {
+    std::optional<PatternDatabase> database;
+    std::optional<StreamPool> pool;
+    std::vector<ServiceSet> services;  // by stream
+  };
+  std::array<Scans, 2> scans_;  // of requests, of responses
+  Scratch scan_scratch_;
+  Census scan_census_;
+  std::array<bool, 2> looks_on_{};  // in that direction no service changes or stops anything
+  CodingMemory coding_memory_;
+  std::vector<CodedBody> coded_bodies_;
+  std::vector<std::uint16_t> free_coded_;
+  Census coded_census_;
+  std::uint64_t ratio_;
 
   // While a packet is at work.
+  Instant now_{};
   HttpConnection* connection_ = nullptr;
   bool from_client_ = false;
   Failure failure_ = Failure::kNone;
@@ -311,7 +451,10 @@ class Http final : public NetworkFunction, private StreamClient {
   std::vector<Planned> plan_;
   std::string plan_text_;
   std::string prefix_;
-  std::uint32_t plan_at_ = 0;  // settled so far
+  std::uint32_t plan_at_ = 0;                // settled so far
+  std::vector<std::uint8_t> plain_;          // a coded body taken apart, a piece at a time
+  std::vector<std::uint8_t> recoded_bytes_;  // and what has become of it
+  std::size_t recoded_ = 0;
 
   std::uint64_t read_ = 0;
   std::uint64_t requests_ = 0;
@@ -321,6 +464,10 @@ class Http final : public NetworkFunction, private StreamClient {
   std::uint64_t not_followed_ = 0;
   std::uint64_t given_up_ = 0;
   std::uint64_t encoded_ = 0;
+  std::uint64_t undecodable_ = 0;
+  std::uint64_t outgrown_ = 0;
+  std::uint64_t cut_ = 0;
+  std::uint64_t scanned_ = 0;
   std::uint64_t untouchable_ = 0;
   std::uint64_t substitutions_ = 0;
   std::uint64_t unreplaced_ = 0;

@@ -43,29 +43,40 @@ void Http::count_invocation(HttpService& service) {
   ++by_party_[static_cast<std::size_t>(service.party)];
 }
 
-void Http::fail_service(HttpService& service) {
-  ++service.failed;
-  if (service.blocks_on_failure) failure_ = Failure::kUnparsable;
+void Http::fail_service(HttpService& service, HttpFailureCause cause) {
+  ++service.failed[static_cast<std::size_t>(cause)];
+  if (!service.blocks_on_failure || failure_ != Failure::kNone) return;
+  blocking_service_ = static_cast<std::uint8_t>(&service - services_.all().data());
+  failure_ = Failure::kBlocked;
+}
+
+// Whether somebody has agreed to it, for this host.
+bool Http::may_run(HttpService& service, std::string_view host) {
+  if (!host_in_scope(host, service.scope)) {
+    ++service.out_of_scope;
+    return false;
+  }
+  if (service.consented(now_)) return true;
+  fail_service(service, HttpFailureCause::kConsent);
+  return false;
 }
 
 void Http::adapt_request(StreamCursor& stream, HttpExchange& exchange) {
+  (void)stream;
   const llhttp_t& parser = side().parser;
   exchange.head = parser.method == HTTP_HEAD;
   exchange.connect = parser.method == HTTP_CONNECT;
   exchange.one_one = parser.http_major == 1 && parser.http_minor >= 1;
   const std::string_view host = value_of(head_, "Host");
-  Bypass bypass;
-  if (const HttpHead::FieldLine* field = head_.find("OPES-Bypass")) {
-    bypass = read_bypass(field->value, system_, services_.traced());
-    ++bypasses_;
-    if (bypass.unknown || bypass.unreadable) ++bypass_unknown_;
-  }
+  const Bypass bypass = bypass_of_request();
   bool adapted = false;
+  ServiceSet scans = 0;
   for (std::size_t i = 0; i < services_.all().size(); ++i) {
     HttpService& service = services_.all()[i];
     const ServiceSet bit = ServiceSet{1} << i;
-    if (!service.consented(host, stream.now())) {
-      ++service.without_consent;
+    if (!url_matches(service.url, host, head_.target())) continue;
+    if (!may_run(service, host)) {
+      if (failure_ != Failure::kNone) return;
       continue;
     }
     if ((bypass.services() & bit) != 0) {
@@ -75,44 +86,73 @@ void Http::adapt_request(StreamCursor& stream, HttpExchange& exchange) {
     if ((bypass.ignored & bit) != 0) ++service.bypass_ignored;
     if (!service.on_request()) {
       exchange.runs |= bit;
-      continue;
-    }
-    switch (service.action) {
-      case HttpAction::kBlock:
-      case HttpAction::kRedirect:
-        if (!url_matches(service.url, host, head_.target())) break;
-        count_invocation(service);
-        blocking_service_ = static_cast<std::uint8_t>(i);
-        failure_ = Failure::kBlocked;
-        return;
-      case HttpAction::kLog:
-        if (url_matches(service.url, host, head_.target())) count_invocation(service);
-        break;
-      default:
-        adapted = run_on_head(service) || adapted;
+    } else if (service.action == HttpAction::kScan) {
+      scans |= bit;
+    } else {
+      adapted = run_on_request(service) || adapted;
     }
     if (failure_ != Failure::kNone) return;
   }
+  if (scans != 0 && has_body(nullptr)) look_at_body(exchange, 0, scans);
   if (adapted) trace();
+}
+
+Bypass Http::bypass_of_request() {
+  Bypass bypass;
+  std::string_view value;
+  for (std::size_t i = 0; i < head_.size(); ++i) {
+    if (!same_name(head_[i].name, "OPES-Bypass")) continue;
+    value = head_[i].value;
+    // RFC 9110 5.3: fields of one name are one list.
+    const Bypass more = read_bypass(value, system_, services_.traced());
+    ++bypasses_;
+    if (more.unknown || more.unreadable) ++bypass_unknown_;
+    bypass.asked |= more.asked;
+    bypass.ignored |= more.ignored;
+  }
+  return bypass;
+}
+
+// True: the head changes.
+bool Http::run_on_request(HttpService& service) {
+  switch (service.action) {
+    case HttpAction::kBlock:
+    case HttpAction::kRedirect:
+      count_invocation(service);
+      blocking_service_ = static_cast<std::uint8_t>(&service - services_.all().data());
+      failure_ = Failure::kBlocked;
+      return false;
+    case HttpAction::kLog:
+      count_invocation(service);
+      return false;
+    default:
+      return run_on_head(service);
+  }
 }
 
 void Http::adapt_response(StreamCursor& stream, const HttpExchange& exchange) {
   (void)stream;
   bool adapted = false;
   ServiceSet bodies = 0;
-  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+  ServiceSet scans = 0;
+  for (ServiceSet runs = exchange.runs; runs != 0; runs &= runs - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(runs));
     HttpService& service = services_.all()[i];
-    if ((exchange.runs >> i & 1) == 0) continue;
     if (service.action == HttpAction::kSubstitute) {
       bodies |= ServiceSet{1} << i;
+    } else if (service.action == HttpAction::kScan) {
+      scans |= ServiceSet{1} << i;
+    } else if (service.action == HttpAction::kLog) {
+      count_invocation(service);
     } else {
       adapted = run_on_head(service) || adapted;
     }
     if (failure_ != Failure::kNone) return;
   }
   side().framing = BodyFraming::kUntouched;
-  if (bodies != 0) adapt_body(exchange, bodies);
+  if ((bodies | scans) != 0 && has_body(&exchange)) look_at_body(exchange, bodies, scans);
   if (failure_ != Failure::kNone) return;
+  if (side().framing != BodyFraming::kUntouched) mend_head();
   if (adapted || side().framing != BodyFraming::kUntouched) trace();
 }
 
@@ -135,21 +175,42 @@ bool Http::run_on_head(HttpService& service) {
       changes = changes || fits;
     }
   }
-  if (!fits) fail_service(service);
+  if (!fits) fail_service(service, HttpFailureCause::kMemory);
   if (changes) count_invocation(service);
   return changes;
 }
 
 // --- bodies ----------------------------------------------------------------------------------
 
-// Whether a body may be changed at all, and can be read.
-bool Http::wants_body() {
-  const std::string_view encoding = value_of(head_, "Content-Encoding");
-  if (!encoding.empty() && !same_name(encoding, "identity")) {
-    ++encoded_;
-    return false;
-  }
-  // RFC 9110 7.7: who says no-transform has not agreed. A part of a body is no place for patterns.
+bool Http::has_body(const HttpExchange* exchange) const {
+  const llhttp_t& parser = connection_->sides[from_client_ ? 0 : 1].parser;
+  const bool counted = (parser.flags & F_CONTENT_LENGTH) != 0;
+  if (exchange == nullptr) return (parser.flags & F_CHUNKED) != 0 || parser.content_length > 0;
+  return !exchange->head && !exchange->connect && parser.status_code != 204 &&
+         parser.status_code != 304 && !(counted && parser.content_length == 0);
+}
+
+// Opens what is needed to read a body, and to change it.
+void Http::look_at_body(const HttpExchange& exchange, ServiceSet bodies, ServiceSet scans) {
+  if (!is_text(value_of(head_, "Content-Type"))) bodies = 0;
+  if ((bodies | scans) == 0) return;
+  if (bodies != 0) adapt_body(exchange, bodies);
+  if (failure_ != Failure::kNone) return;
+  if (scans != 0) begin_scan(scans);
+  HttpSide& side = this->side();
+  if (failure_ != Failure::kNone || (side.bodies | side.scan) == 0) return;
+  const ContentCoding coding = content_coding(value_of(head_, "Content-Encoding"));
+  if (coding == ContentCoding::kIdentity) return;
+  const bool known = coding != ContentCoding::kUnknown;
+  if (!known) ++encoded_;
+  if (known && open_coding(coding)) return;
+  stop_reading(known ? HttpFailureCause::kMemory : HttpFailureCause::kCoding);
+  side.framing = BodyFraming::kUntouched;
+}
+
+// Whether a body may be changed at all. RFC 9110 7.7: who says no-transform has not agreed. A part
+// of a body is no place for patterns.
+bool Http::may_change_body() {
   if (has_token(value_of(head_, "Cache-Control"), "no-transform") ||
       head_.find("Content-Range") != nullptr) {
     ++untouchable_;
@@ -178,27 +239,25 @@ std::optional<BodyFraming> Http::new_framing(const HttpExchange& exchange) {
 
 void Http::adapt_body(const HttpExchange& exchange, ServiceSet wanted) {
   HttpSide& side = this->side();
-  const llhttp_t& parser = side.parser;
-  const bool empty = exchange.head || exchange.connect || parser.status_code == 204 ||
-                     parser.status_code == 304 ||
-                     ((parser.flags & F_CONTENT_LENGTH) != 0 && parser.content_length == 0);
-  if (empty || !is_text(value_of(head_, "Content-Type"))) return;
-  const std::optional<BodyFraming> framing = wants_body() ? new_framing(exchange) : std::nullopt;
-  for (std::size_t i = 0; i < services_.all().size(); ++i) {
-    if ((wanted >> i & 1) == 0) continue;
-    if (framing) {
-      count_invocation(services_.all()[i]);
-    } else {
-      fail_service(services_.all()[i]);
-    }
+  const std::optional<BodyFraming> framing =
+      may_change_body() ? new_framing(exchange) : std::nullopt;
+  if (!framing) {
+    return for_each_service(
+        wanted, [&](HttpService& service) { fail_service(service, HttpFailureCause::kConsent); });
   }
-  if (!framing) return;
   side.framing = *framing;
   side.bodies = wanted;
+}
+
+// What a body of another length and other content takes along.
+void Http::mend_head() {
+  HttpSide& side = this->side();
+  for_each_service(side.bodies, [&](HttpService& service) { count_invocation(service); });
   for (const std::string_view name : kValidators) remove_field(name);
   if (const HttpHead::FieldLine* length = head_.find("Content-Length")) {
-    edits_.replace(length->begin, length->end,
-                   *framing == BodyFraming::kChunkedNow ? "Transfer-Encoding: chunked\r\n" : "");
+    edits_.replace(
+        length->begin, length->end,
+        side.framing == BodyFraming::kChunkedNow ? "Transfer-Encoding: chunked\r\n" : "");
   }
 }
 
@@ -245,6 +304,7 @@ bool Http::carry_out(StreamCursor& stream) {
   const auto count = static_cast<std::uint32_t>(edits_.size());
   if (!stream.has_room(count + 8, static_cast<std::uint32_t>(edits_.total_bytes()) + count + 512)) {
     ++given_up_;
+    fail_all(HttpFailureCause::kMemory);
     return false;
   }
   const std::string_view text = head_.text();

@@ -29,7 +29,13 @@ void Http::begin_body(StreamCursor& stream) {
 }
 
 void Http::body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes) {
-  if (side().framing == BodyFraming::kUntouched || bytes.empty()) return;
+  if (bytes.empty()) return;
+  HttpSide& side = this->side();
+  if (side.coder == 0) scan_bytes(bytes);
+  if (side.framing == BodyFraming::kUntouched) {
+    if (side.coder != 0) scan_coded(bytes);
+    return;
+  }
   const auto offset = static_cast<std::uint32_t>(body_.size());
   const auto length = static_cast<std::uint32_t>(bytes.size());
   body_.insert(body_.end(), bytes.begin(), bytes.end());
@@ -41,29 +47,24 @@ void Http::body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes) {
 }
 
 // Up to where it is certain what matches. matches_: what does.
-std::uint32_t Http::find_matches(bool over) {
-  const auto length = static_cast<std::uint32_t>(body_.size());
+std::uint32_t Http::find_matches(std::span<const std::uint8_t> bytes, bool over) {
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  const bool wanted = side().bodies != 0;
   // One byte at least stays, to carry what ends the body.
-  const std::uint32_t held = std::max(finder_->width() - 1, 1u);
+  const std::uint32_t held = wanted ? std::max(finder_->width() - 1, 1u) : 1;
   std::uint32_t settled = over ? length : length > held ? length - held : 0;
   matches_.clear();
-  for (std::uint32_t at = 0; at < length;) {
-    // Patterns are numbered as their services.
-    MatchFinder::Found found =
-        finder_->first(std::span(body_).subspan(at), side().bodies, finder_scratch_);
-    if (found.end == 0 || at + found.begin >= settled) break;
-    found.begin += at;
-    found.end += at;
-    matches_.push_back(found);
-    at = found.end;
-    settled = std::max(settled, at);
-  }
+  // Patterns are numbered as their services.
+  if (wanted) finder_->find(bytes, settled, side().bodies, finder_scratch_, matches_);
+  if (!matches_.empty()) settled = std::max(settled, matches_.back().end);
   return settled;
 }
 
 // Writes down where the rest stands; when it lies in too many pieces, more is settled.
 std::uint32_t Http::keep_tail(std::uint32_t settled) {
   HttpSide& side = this->side();
+  constexpr std::size_t kMost = UINT16_MAX;
+  if (body_.size() > kMost + settled) settled = static_cast<std::uint32_t>(body_.size() - kMost);
   std::size_t first = pieces_.size();
   while (first > 0 && pieces_[first - 1].offset + pieces_[first - 1].length > settled) --first;
   if (pieces_.size() - first > HttpSide::kMaxTail) {
@@ -73,22 +74,36 @@ std::uint32_t Http::keep_tail(std::uint32_t settled) {
   side.tail_count = 0;
   for (std::size_t i = first; i < pieces_.size(); ++i) {
     const std::uint32_t skip = settled > pieces_[i].offset ? settled - pieces_[i].offset : 0;
-    side.tail[side.tail_count++] = {pieces_[i].sequence + skip, pieces_[i].length - skip};
+    side.tail[side.tail_count++] = {pieces_[i].sequence + skip,
+                                    static_cast<std::uint16_t>(pieces_[i].length - skip)};
   }
   return settled;
 }
 
 void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end) {
   HttpSide& side = this->side();
-  const std::uint32_t settled = keep_tail(find_matches(over));
+  if (side.coder != 0) return settle_coded(stream, over, end);
+  if (over) end_scan();
+  if (failure_ != Failure::kNone) return;
+  const std::uint32_t settled = keep_tail(find_matches(body_, over));
   plan_body(settled, over, end);
   const auto room = static_cast<std::uint32_t>(plan_.size());
   if (!stream.has_room(room, static_cast<std::uint32_t>(plan_text_.size()) + room)) {
     // Without the substitutions it may fit; the framing has to.
     unreplaced_ += matches_.size();
+    for_each_service(side.bodies, [&](HttpService& service) {
+      fail_service(service, HttpFailureCause::kMemory);
+    });
+    if (failure_ != Failure::kNone) return;
     matches_.clear();
     plan_body(settled, over, end);
   }
+  substitutions_ += matches_.size();
+  carry_out_plan(stream, over);
+}
+
+void Http::carry_out_plan(StreamCursor& stream, bool over) {
+  HttpSide& side = this->side();
   for (const Planned& planned : plan_) {
     const auto* text = reinterpret_cast<const std::uint8_t*>(plan_text_.data()) + planned.offset;
     if (!stream.replace(planned.from, planned.to - planned.from, {text, planned.length})) {
@@ -96,7 +111,6 @@ void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end) {
       return;
     }
   }
-  substitutions_ += matches_.size();
   stream.decide(plan_at_);
   side.body = plan_at_;
   if (over) side.tail_count = 0;

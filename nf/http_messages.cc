@@ -65,12 +65,12 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   if (stream.half().passes() || failure_ != Failure::kNone) return;
   const std::uint32_t end = at + static_cast<std::uint32_t>(bytes.size());
   if (side.in_head) {
-    if (end - side.message > head_limit_) unparsable(stream);
+    if (end - side.message > head_limit_) unparsable(stream, HttpFailureCause::kMemory);
     return;
   }
   if (side.framing != BodyFraming::kUntouched) return settle_body(stream, false, end);
   stream.decide(end);
-  skip_body(stream, end);
+  if (side.scan == 0) skip_body(stream, end);
 }
 
 void Http::parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) {
@@ -85,7 +85,7 @@ void Http::parse(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
     // Also with no bytes left: a message without a body is over with its head.
     const llhttp_errno_t result =
         llhttp_execute(&side.parser, from, static_cast<std::size_t>(end - from));
-    if (result == HPE_OK) return;
+    if (result == HPE_OK || failure_ != Failure::kNone) return;
     if (result == HPE_PAUSED_UPGRADE) return give_up(&stream);
     if (result != HPE_PAUSED) return unparsable(stream);
     const char* const stopped = llhttp_get_error_pos(&side.parser);
@@ -112,6 +112,7 @@ void Http::head_is_whole(StreamCursor& stream, std::uint32_t end) {
   if (from_client_) {
     if (connection.count == HttpConnection::kMaxExchanges) {
       ++given_up_;
+      fail_all(HttpFailureCause::kMemory);
       return stream.pass();  // the answers to those before are still read
     }
     ++requests_;
@@ -125,7 +126,12 @@ void Http::head_is_whole(StreamCursor& stream, std::uint32_t end) {
     adapt_response(stream, connection.exchanges[connection.first]);
   }
   if (failure_ != Failure::kNone) return;
-  if (!carry_out(stream)) side.framing = BodyFraming::kUntouched;
+  if (!carry_out(stream)) {
+    side.framing = BodyFraming::kUntouched;
+    side.bodies = 0;
+    if (side.scan == 0) close_coding(side, Ending::kClosed, now_);
+  }
+  if (failure_ != Failure::kNone) return;
   stream.decide(end);
   side.body = end;
   side.began_chunks = false;
@@ -138,8 +144,11 @@ void Http::message_is_over(StreamCursor& stream, std::uint32_t end) {
   if (side.framing != BodyFraming::kUntouched && side.framing != BodyFraming::kChunkedBefore) {
     settle_body(stream, true, end);
   }
-  side.framing = BodyFraming::kUntouched;
+  end_scan();
   if (failure_ != Failure::kNone) return;
+  close_coding(side, Ending::kClosed, now_);
+  side.framing = BodyFraming::kUntouched;
+  side.bodies = 0;
   stream.decide(end);
   body_.clear();
   pieces_.clear();
@@ -166,23 +175,39 @@ void Http::skip_body(StreamCursor& stream, std::uint32_t have) {
 // Nothing more of this connection is read. What was edited stays translated.
 void Http::give_up(StreamCursor* stream) {
   ++given_up_;
-  for (HttpSide& side : connection_->sides) {
+  for (const std::size_t from : {0, 1}) {
+    HttpSide& side = connection_->sides[from];
     side.stream.flags |= kStreamPasses;
     side.framing = BodyFraming::kUntouched;
+    side.bodies = 0;
+    close_scan(*connection_, from, Ending::kClosed, now_);
+    close_coding(side, Ending::kClosed, now_);
   }
   if (stream != nullptr) stream->pass();
 }
 
-void Http::unparsable(StreamCursor& stream) {
+void Http::unparsable(StreamCursor& stream, HttpFailureCause cause) {
   ++unparsable_;
+  fail_all(cause);
   // A body that was begun in another framing cannot be ended: its receiver must not take it for
   // whole.
   if (blocks_unparsable_ || side().framing == BodyFraming::kChunkedNow ||
       side().framing == BodyFraming::kChunkedBefore) {
     failure_ = Failure::kUnparsable;
-    return;
   }
-  give_up(&stream);
+  if (failure_ == Failure::kNone) give_up(&stream);
+}
+
+// No service can run on what comes in this direction.
+void Http::fail_all(HttpFailureCause cause) {
+  const bool answers = !from_client_ && connection_->count != 0;
+  const ServiceSet runs = answers ? connection_->exchanges[connection_->first].runs : 0;
+  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+    HttpService& service = services_.all()[i];
+    const bool meant = answers ? (runs >> i & 1) != 0
+                               : service.on_request() == from_client_ && service.consented(now_);
+    if (meant) fail_service(service, cause);
+  }
 }
 
 // The sender has closed.
@@ -199,10 +224,12 @@ void Http::end(StreamCursor& stream) {
     begin_body(stream);
     settle_body(stream, false, stream.half().fin);
   }
+  end_scan();
+  close_coding(side, Ending::kClosed, now_);
   side.framing = BodyFraming::kUntouched;
 }
 
-void Http::overrun(StreamCursor& stream) { unparsable(stream); }
+void Http::overrun(StreamCursor& stream) { unparsable(stream, HttpFailureCause::kMemory); }
 
 void Http::lost(StreamHalf& half) {
   (void)half;

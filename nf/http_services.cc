@@ -63,6 +63,8 @@ Needs needs_of(HttpAction action) {
       return {{"to"}, HttpPoint::kRequestIn};
     case HttpAction::kSubstitute:
       return {{"pattern"}, HttpPoint::kResponseOut};
+    case HttpAction::kScan:
+      return {{"pattern"}, HttpPoint::kResponseIn};
     default:
       return {{}, HttpPoint::kRequestIn};
   }
@@ -84,8 +86,11 @@ HttpService read_service(const Settings& row) {
   service.url = text_of(row, "url");
   service.to = text_of(row, "to");
   service.pattern = text_of(row, "pattern");
+  service.flags = text_of(row, "flags");
   service.by = text_of(row, "by");
+  service.verdict = static_cast<HttpVerdict>(choice(kHttpVerdicts, row.text("action")));
   service.party = static_cast<HttpParty>(choice(kHttpParties, row.text("party")));
+  service.consent = text_of(row, "consent");
   service.scope = row.text("scope");
   service.bypassable = row.boolean("bypassable");
   service.blocks_on_failure = row.text("on_failure") == "block";
@@ -112,14 +117,20 @@ void check(const HttpService& service, const Settings& row) {
            "'" + service.name + "' belongs to the connection, not to a service");
     }
   }
-  const bool acts_on_request = service.action == HttpAction::kBlock ||
-                               service.action == HttpAction::kRedirect ||
-                               service.action == HttpAction::kLog;
+  const bool acts_on_request =
+      service.action == HttpAction::kBlock || service.action == HttpAction::kRedirect;
   if (acts_on_request && !service.on_request()) {
     fail(row, "at", service.id, "it acts on requests");
   }
   if (service.action == HttpAction::kSubstitute && service.on_request()) {
     fail(row, "at", service.id, "substitute acts on responses");
+  }
+  if (service.action == HttpAction::kScan && service.point != HttpPoint::kRequestIn &&
+      service.point != HttpPoint::kResponseIn) {
+    fail(row, "at", service.id, "scan looks at what comes in: request-in or response-in");
+  }
+  if (service.verdict != HttpVerdict::kLog && service.action != HttpAction::kScan) {
+    fail(row, "action", service.id, "only scan has an action");
   }
 }
 
@@ -147,11 +158,6 @@ bool url_matches(std::string_view wanted, std::string_view host, std::string_vie
   if (wanted.front() == '/') return target.find(wanted) != std::string_view::npos;
   const std::size_t slash = std::min(wanted.find('/'), wanted.size());
   return host_in_scope(host, wanted.substr(0, slash)) && target.starts_with(wanted.substr(slash));
-}
-
-bool HttpService::consented(std::string_view host, Instant now) const {
-  if (party == HttpParty::kNone || (until && now >= *until)) return false;
-  return host_in_scope(host, scope);
 }
 
 HttpServices::HttpServices(const Settings::Rows& rows, const std::string& system) {

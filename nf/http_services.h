@@ -24,19 +24,29 @@ enum class HttpAction : std::uint8_t {
   kRedirect,
   kSubstitute,
   kLog,
+  kScan,
   kCount
 };
+// What a scan service does with what it finds.
+enum class HttpVerdict : std::uint8_t { kLog, kBlock, kReset };
+// Why a service could not run on a message that it was meant for.
+enum class HttpFailureCause : std::uint8_t { kParser, kMemory, kCoding, kConsent, kCount };
 enum class HttpPoint : std::uint8_t { kRequestIn, kRequestOut, kResponseIn, kResponseOut };
 enum class HttpParty : std::uint8_t { kNone, kProvider, kConsumer };
 
-inline constexpr std::array<std::string_view, 7> kHttpActions = {
-    "insert-header", "remove-header", "replace-header", "block", "redirect", "substitute", "log"};
+inline constexpr std::array<std::string_view, 8> kHttpActions = {
+    "insert-header", "remove-header", "replace-header", "block", "redirect", "substitute",
+    "log",           "scan"};
+inline constexpr std::array<std::string_view, 3> kHttpVerdicts = {"log", "block", "reset"};
+inline constexpr std::array<std::string_view, 4> kHttpFailureCauses = {
+    "it cannot be parsed", "there is no room for it", "its body cannot be read or framed",
+    "no valid consent"};
 inline constexpr std::array<std::string_view, 4> kHttpPoints = {"request-in", "request-out",
                                                                 "response-in", "response-out"};
 inline constexpr std::array<std::string_view, 3> kHttpParties = {"none", "provider", "consumer"};
 inline constexpr std::array<std::string_view, 2> kHttpFailures = {"pass", "block"};
 
-inline constexpr std::array<Parameter, 15> kHttpServiceColumns = {{
+inline constexpr std::array<Parameter, 17> kHttpServiceColumns = {{
     {.name = "id",
      .type = ParameterType::kText,
      .help = "names the service; SYSTEM#ID is its URI in a bypass",
@@ -54,12 +64,21 @@ inline constexpr std::array<Parameter, 15> kHttpServiceColumns = {{
     {.name = "value", .type = ParameterType::kText, .help = "of the header field"},
     {.name = "url",
      .type = ParameterType::kText,
-     .help = "block, redirect, log: a part of HOST/PATH; left out: every request"},
+     .help = "only requests to a part of HOST/PATH, and what answers them; left out: all"},
     {.name = "to", .type = ParameterType::kText, .help = "redirect: where to"},
     {.name = "pattern",
      .type = ParameterType::kText,
-     .help = "substitute: a regular expression of bounded width, in a body"},
+     .help = "substitute, scan: a regular expression, in a body; substitute: of bounded width"},
+    {.name = "flags",
+     .type = ParameterType::kText,
+     .help = "of the pattern: i any case, s a dot matches newlines, m ^ and $ match at newlines"},
     {.name = "by", .type = ParameterType::kText, .help = "substitute: what a match becomes"},
+    {.name = "action",
+     .type = ParameterType::kChoice,
+     .default_value = "log",
+     .help = "scan: log counts; block stops the message, a request with a page; reset tells both "
+             "ends",
+     .choices = kHttpVerdicts},
     {.name = "party",
      .type = ParameterType::kChoice,
      .default_value = "none",
@@ -81,7 +100,7 @@ inline constexpr std::array<Parameter, 15> kHttpServiceColumns = {{
     {.name = "on_failure",
      .type = ParameterType::kChoice,
      .default_value = "pass",
-     .help = "when it cannot run on a message: pass or block",
+     .help = "when it cannot run on a message (parser, room, coding, consent): pass or block",
      .choices = kHttpFailures},
 }};
 
@@ -92,8 +111,10 @@ struct HttpService {
   std::string name, value;
   std::string url;
   std::string to;
-  std::string pattern, by;
+  std::string pattern, flags, by;
+  HttpVerdict verdict = HttpVerdict::kLog;
   HttpParty party = HttpParty::kNone;
+  std::string consent;
   std::string scope;
   std::optional<Instant> until;  // the end of its last day
   bool bypassable = true;
@@ -102,12 +123,24 @@ struct HttpService {
   std::uint64_t invoked = 0;
   std::uint64_t bypassed = 0;
   std::uint64_t bypass_ignored = 0;
-  std::uint64_t without_consent = 0;
-  std::uint64_t failed = 0;
+  std::uint64_t out_of_scope = 0;
+  std::uint64_t matches = 0;
+  std::array<std::uint64_t, static_cast<std::size_t>(HttpFailureCause::kCount)> failed{};
 
   bool on_request() const { return point <= HttpPoint::kRequestOut; }
-  // Scope, party and time allow it.
-  bool consented(std::string_view host, Instant now) const;
+  // It may change or stop a message, and so its bytes have to wait for it.
+  bool holds() const {
+    const bool looks_on =
+        action == HttpAction::kLog || (action == HttpAction::kScan && verdict == HttpVerdict::kLog);
+    return !looks_on || blocks_on_failure;
+  }
+  bool looks_at_bodies() const {
+    return action == HttpAction::kSubstitute || action == HttpAction::kScan;
+  }
+  // Somebody has agreed, and still does.
+  bool consented(Instant now) const {
+    return party != HttpParty::kNone && (!until || now < *until);
+  }
 };
 
 class HttpServices {

@@ -137,24 +137,20 @@ bool looks_around(std::string_view expression) {
   return false;
 }
 
+// More than a segment brings; what lies behind is looked at in a further scan.
+constexpr std::size_t kMaxCandidates = 1 << 15;
+
 struct Search {
-  MatchFinder::Found best{0, 0, 0};
+  std::vector<MatchFinder::Found>& candidates;
   std::uint32_t ids;
-  std::uint32_t width;
-  bool ordered;
 };
 
 int on_found(unsigned id, unsigned long long from, unsigned long long to, unsigned, void* context) {
   auto& search = *static_cast<Search*>(context);
-  MatchFinder::Found& best = search.best;
-  const auto begin = static_cast<std::uint32_t>(from);
-  const auto end = static_cast<std::uint32_t>(to);
-  // Ends come in order: what ends beyond the widest match from here begins later.
-  if (search.ordered && best.end != 0 && end > best.begin + search.width) return 1;
   if ((search.ids >> id & 1) == 0) return 0;
-  const bool better =
-      best.end == 0 || begin < best.begin || (begin == best.begin && end > best.end);
-  if (better) best = {begin, end, id};
+  if (search.candidates.size() == kMaxCandidates) return 1;
+  search.candidates.push_back(
+      {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to), id});
   return 0;
 }
 
@@ -185,7 +181,6 @@ MatchFinder::MatchFinder(const std::vector<Pattern>& patterns) {
       throw PatternError(i,
                          "^, $ and \\b look at what stands around, which is not there in a stream");
     }
-    if (known.unordered_matches) ordered_ = false;
     width_ = std::max(width_, known.max_width);
     expressions.push_back(pattern.expression.c_str());
     flags.push_back(own);
@@ -203,16 +198,46 @@ MatchFinder::MatchFinder(const std::vector<Pattern>& patterns) {
     throw PatternError(place, text);
   }
   database_.reset(database);
+  candidates_.reserve(kMaxCandidates);
 }
 
-MatchFinder::Found MatchFinder::first(std::span<const std::uint8_t> bytes, std::uint32_t ids,
-                                      const Scratch& scratch) const {
-  Search search{{0, 0, 0}, ids, width_, ordered_};
-  const hs_error_t result =
-      hs_scan(database_.get(), as_chars(bytes), static_cast<unsigned>(bytes.size()), 0,
-              scratch.get(), on_found, &search);
-  if (result != HS_SCAN_TERMINATED) expect_success(result);
-  return search.best;
+// One scan reports, for each place where something ends, the leftmost place where it can begin. Of
+// what lies behind a match that was taken all is known but what the reports of overlapping ones
+// hide: then the rest is scanned anew.
+void MatchFinder::find(std::span<const std::uint8_t> bytes, std::uint32_t before, std::uint32_t ids,
+                       const Scratch& scratch, std::vector<Found>& found) {
+  std::uint32_t at = 0;  // what lies before it is done with
+  bool again = true;
+  while (again && at < before) {
+    again = false;
+    candidates_.clear();
+    Search search{candidates_, ids};
+    const auto rest = bytes.subspan(at);
+    const hs_error_t result =
+        hs_scan(database_.get(), as_chars(rest), static_cast<unsigned>(rest.size()), 0,
+                scratch.get(), on_found, &search);
+    const bool all = result != HS_SCAN_TERMINATED;
+    if (all) expect_success(result);
+    if (candidates_.empty()) return;
+    std::ranges::sort(candidates_, [](const Found& a, const Found& b) {
+      return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
+    });
+    const std::uint32_t origin = at;
+    for (const Found& candidate : candidates_) {
+      const Found match{origin + candidate.begin, origin + candidate.end, candidate.id};
+      if (match.begin < at) {
+        if (match.end <= at) continue;
+        again = true;
+        break;
+      }
+      if (match.begin >= before || found.size() == found.capacity()) return;
+      found.push_back(match);
+      at = match.end;
+      // What ends behind the last report may begin before what was reported.
+      if (!all) again = true;
+      if (!all) break;
+    }
+  }
 }
 
 void MatchFinder::fit(Scratch& scratch) const { scratch.fit(database_.get()); }

@@ -123,9 +123,10 @@ class MatchFinder {
 
   // The widest that anything matches.
   std::uint32_t width() const { return width_; }
-  // The leftmost match of the patterns in `ids` (a bit each), and of those the longest. found.end
-  // is 0 when there is none.
-  Found first(std::span<const std::uint8_t> bytes, std::uint32_t ids, const Scratch& scratch) const;
+  // Appends the matches of the patterns in `ids` (a bit each) that begin before `before`: leftmost
+  // first, of those the longest, without overlaps; as many as `found` has room for.
+  void find(std::span<const std::uint8_t> bytes, std::uint32_t before, std::uint32_t ids,
+            const Scratch& scratch, std::vector<Found>& found);
   void fit(Scratch& scratch) const;
 
  private:
@@ -134,7 +135,7 @@ class MatchFinder {
   };
   std::unique_ptr<hs_database_t, Free> database_;
   std::uint32_t width_ = 0;
-  bool ordered_ = true;
+  std::vector<Found> candidates_;
 };
 
 class StreamPool {

@@ -61,7 +61,7 @@ void StreamEditor::forget_waiting(StreamHalf& half, Instant now) {
 bool StreamCursor::replace(std::uint32_t at, std::uint32_t erase,
                            std::span<const std::uint8_t> bytes) {
   assert(erase != 0 && sequence_offset(at, half_.decided) >= 0);
-  constexpr std::uint32_t kMaxInserted = 1 << 17;
+  constexpr std::uint32_t kMaxInserted = 1 << 19;
   if (half_.splices.bytes + bytes.size() > kMaxInserted) return false;
   if (!editor_.splices_.add(half_.splices, at, erase, bytes, packet_.time)) return false;
   context_.spliced(packet_, at, erase, static_cast<std::uint32_t>(bytes.size()));
@@ -129,7 +129,7 @@ void StreamEditor::begin(const Arrival& arrival) {
   if (!again) {
     const std::uint16_t segment = half.segment;
     const std::uint8_t scale = half.scale;
-    const auto kept = static_cast<std::uint8_t>(half.flags & kStreamScaled);
+    const auto kept = static_cast<std::uint8_t>(half.flags & (kStreamScaled | kStreamWatched));
     close(half, Ending::kClosed, arrival.packet.time);
     half.segment = segment;
     half.scale = scale;
@@ -279,6 +279,7 @@ void StreamEditor::carry(const Arrival& arrival) {
   }
   StreamCursor cursor(*this, half, arrival.packet, segment, arrival.context);
   feed(arrival, cursor);
+  if ((half.flags & kStreamWatched) != 0) return watch(arrival, cursor);
   if (!half.settled(segment.end()) && !keep(arrival, cursor)) return;
   send(arrival);
 }
@@ -291,7 +292,8 @@ void StreamEditor::send_unread(const Arrival& arrival) {
     arrival.context.edit(arrival.packet)
         .set_tcp_seq(splices_.edited_begin(half.splices, segment.sequence));
   }
-  if (half.passes() && sequence_offset(segment.end(), half.sent) > 0) half.sent = segment.end();
+  const bool leaves = half.passes() || (half.flags & kStreamWatched) != 0;
+  if (leaves && sequence_offset(segment.end(), half.sent) > 0) half.sent = segment.end();
 }
 
 // What is next in order: from what waits, which came first, else from the packet.
@@ -336,6 +338,29 @@ void StreamEditor::give(const Arrival& arrival, StreamCursor& cursor, std::uint3
   half.next = end;
   arrival.client.bytes(cursor, at, bytes);
   if (sequence_offset(half.decided, half.next) > 0) half.next = half.decided;
+}
+
+// Nothing of it will change: it leaves as it came, and of what is not read yet a copy stays. When
+// there is no room for one that came early, it is missing when the receiver has acknowledged it.
+void StreamEditor::watch(const Arrival& arrival, StreamCursor& cursor) {
+  StreamHalf& half = arrival.half;
+  Segment rest = arrival.segment;
+  if (!half.settled(rest.end())) {
+    const std::int32_t settled = sequence_offset(half.decided, rest.sequence);
+    if (settled > 0) rest = rest.without_first(static_cast<std::uint32_t>(settled));
+    const bool kept = waiting_.insert(half.waiting, arrival.packet.mbuf, rest, bounds_.window,
+                                      arrival.packet.time);
+    if (!kept && sequence_offset(rest.sequence, half.next) <= 0) {
+      arrival.client.overrun(cursor);
+      half.flags |= kStreamPasses;
+    }
+  }
+  if (half.passes()) {
+    waiting_.clear(half.waiting, Ending::kClosed, arrival.packet.time);
+  } else {
+    waiting_.drop_before(half.waiting, half.decided, arrival.packet.time);
+  }
+  send_unread(arrival);
 }
 
 // What is not settled stays here. False: it could not, and the packet is dropped.

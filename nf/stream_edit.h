@@ -44,6 +44,8 @@ enum StreamFlag : std::uint8_t {
   kStreamEnded = 1 << 3,         // all of it, FIN included, is settled
   kStreamAcknowledged = 1 << 4,  // `acknowledged` and `window` are known
   kStreamScaled = 1 << 5,        // `scale` is known
+  // The client changes nothing, as it has said before the stream began: nothing waits for it.
+  kStreamWatched = 1 << 6,
 };
 
 // One direction of a connection. Numbers are the sender's but for `acknowledged`.
@@ -192,6 +194,7 @@ class StreamEditor {
   void give(const Arrival& arrival, StreamCursor& cursor, std::uint32_t sequence,
             std::span<const std::uint8_t> bytes);
   bool keep(const Arrival& arrival, StreamCursor& cursor);
+  void watch(const Arrival& arrival, StreamCursor& cursor);
   void send(const Arrival& arrival);
   std::size_t collect_runs(const Arrival& arrival, std::array<Run, kMaxRuns>& runs) const;
   void assemble(const Arrival& arrival, const Run& run, bool fin);

@@ -19,6 +19,30 @@ inline std::string http_chain(const std::string& services, const std::string& mo
          (more.empty() ? "" : ", " + more) + " }";
 }
 
+inline std::string ok(const std::string& fields, const std::string& body) {
+  return "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n" + fields + "\r\n" + body;
+}
+inline std::string counted(const std::string& body, const std::string& more = "") {
+  return ok(more + "Content-Length: " + std::to_string(body.size()) + "\r\n", body);
+}
+inline std::string body_of(const std::string& message) {
+  return message.substr(message.find("\r\n\r\n") + 4);
+}
+// The body of a chunked message, with all chunks joined.
+inline std::string dechunked(const std::string& message) {
+  std::string body;
+  std::size_t at = message.find("\r\n\r\n") + 4;
+  for (;;) {
+    const std::size_t size = std::stoul(message.substr(at), nullptr, 16);
+    at = message.find("\r\n", at) + 2;
+    if (size == 0) break;
+    body += message.substr(at, size);
+    EXPECT_EQ(message.substr(at + size, 2), "\r\n");
+    at += size + 2;
+  }
+  return body;
+}
+
 class HttpBed {
  public:
   explicit HttpBed(const std::string& services, const std::string& more = "",
@@ -50,6 +74,10 @@ class HttpBed {
   std::string received(Side side) const { return got_[index_of(side)]; }
   std::string flags(Side side) const { return flags_[index_of(side)]; }
   std::uint64_t count(std::string_view name) { return finding(bed.worker(), name); }
+  bool was_reset() const {
+    return flags(Side::kInside).find('R') != std::string::npos &&
+           flags(Side::kOutside).find('R') != std::string::npos;
+  }
 
   Bed bed;
 

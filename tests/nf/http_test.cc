@@ -15,30 +15,6 @@ const std::string kSwap =
     "{ id: swap, do: substitute, pattern: 'colou?r', by: paint, " + kAgreed + " }";
 const std::string kTrace = "OPES-System: http://box.example/opes\r\n";
 
-std::string ok(const std::string& fields, const std::string& body) {
-  return "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n" + fields + "\r\n" + body;
-}
-std::string counted(const std::string& body, const std::string& more = "") {
-  return ok(more + "Content-Length: " + std::to_string(body.size()) + "\r\n", body);
-}
-// The body of a chunked message, with all chunks joined.
-std::string dechunked(const std::string& message) {
-  std::string body;
-  std::size_t at = message.find("\r\n\r\n") + 4;
-  for (;;) {
-    const std::size_t size = std::stoul(message.substr(at), nullptr, 16);
-    at = message.find("\r\n", at) + 2;
-    if (size == 0) break;
-    body += message.substr(at, size);
-    EXPECT_EQ(message.substr(at + size, 2), "\r\n");
-    at += size + 2;
-  }
-  return body;
-}
-std::string body_of(const std::string& message) {
-  return message.substr(message.find("\r\n\r\n") + 4);
-}
-
 // --- messages --------------------------------------------------------------------------------
 
 TEST(Http, HeaderIsInsertedAndTracedHoweverTheHeadIsCut) {
@@ -180,12 +156,16 @@ TEST(Http, OldClientsGetABodyThatEndsWithTheConnection) {
 }
 
 TEST(Http, BodiesThatMayNotOrCannotBeChangedStay) {
-  for (const std::string field : {"Content-Encoding: gzip\r\n", "Cache-Control: no-transform\r\n",
-                                   "Content-Range: bytes 0-5/9\r\n"}) {
+  for (const auto& [field, cause] : std::vector<std::pair<std::string, std::string>>{
+           {"Content-Encoding: zstd\r\n", "its body cannot be read or framed"},
+           {"Content-Encoding: gzip, br\r\n", "its body cannot be read or framed"},
+           {"Cache-Control: no-transform\r\n", "no valid consent"},
+           {"Content-Range: bytes 0-5/9\r\n", "no valid consent"}}) {
     HttpBed http(kSwap);
     http.request(kGet);
     EXPECT_EQ(http.response(counted("colour", field)), counted("colour", field));
-    EXPECT_EQ(http.count("service swap: failed"), 1u);
+    EXPECT_EQ(http.count("service swap: not run, " + cause), 1u) << field;
+    EXPECT_EQ(http.count("service swap: invoked"), 0u);
   }
   HttpBed http(kSwap);
   http.request(kGet);
