@@ -16,7 +16,7 @@ constexpr ReasonId id(FirewallReason reason) { return static_cast<ReasonId>(reas
 // Established packets without these flags pass unread. A data segment takes a connection back from
 // TRANS (RFC 7857 2.2), so that there every segment counts; after both FINs none does.
 std::uint8_t watched_flags(TcpState state) {
-  if (state == TcpState::kTransitory) return UINT8_MAX;
+  if (state == TcpState::kTransitory) return UINT8_MAX & ~kFollowsWindow;
   return state == TcpState::kBothFin ? 0 : kTcpTurningPoints;
 }
 
@@ -31,6 +31,7 @@ struct Timers {
 struct Policy {
   std::array<RuleAction, kSides> fallback;
   bool strict;
+  bool track_windows;
   bool drop_malformed;
   bool drop_non_ip;
   bool drop_control;
@@ -47,6 +48,7 @@ Policy read_policy(const Settings& settings) {
   return {{action_named(settings.text("default_inside")),
            action_named(settings.text("default_outside"))},
           settings.text("pickup") == "strict",
+          settings.text("tcp_window") == "track",
           drops("malformed"),
           drops("non_ip"),
           drops("control")};
@@ -99,6 +101,9 @@ bool has_connection(const Packet& packet, FunctionId self) {
   return packet.flow != nullptr && (packet.flow->needs & (1u << self)) == 0;
 }
 
+// Places in kFirewallKinds.
+enum Kind : std::size_t { kConnection, kRules, kWindow };
+
 class Firewall final : public NetworkFunction {
  public:
   explicit Firewall(const Build& build)
@@ -111,21 +116,38 @@ class Firewall final : public NetworkFunction {
         rules_census_(sizeof(FirewallRule) + sizeof(rule_hits_[0])),
         max_sessions_(build.max_sessions) {}
 
+  void start(Context& context) override {
+    if (policy_.track_windows) windows_.start(context.sessions());
+  }
   void tick(Context& context) override {
     if (!counted_) [[unlikely]]
       count_rules(context.now());
   }
 
+  // The lines of the windows are fetched for the whole batch before the first one is read.
   void process(PacketBatch& batch, Context& context) override {
     const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
+    std::array<Packet*, kMaxBatch> tracked;
+    std::uint16_t count = 0;
     for (Packet* packet : batch) {
       if (packet->flow == nullptr || packet->has(kRelated)) [[unlikely]] {
         judge_without_connection(*packet, context);
         continue;
       }
       const auto& slot = SessionTable::slot_at<const FirewallSlot>(*packet->flow, offset);
-      if ((packet->tcp_flags & slot.watch) != 0) [[unlikely]]
+      if ((slot.watch & kFollowsWindow) != 0) {
+        windows_.prefetch(*packet->flow);
+        tracked[count++] = packet;
+      } else if ((packet->tcp_flags & slot.watch) != 0) [[unlikely]] {
         follow_tcp(*packet, slot, context);
+      }
+    }
+    for (std::uint16_t i = 0; i < count; ++i) {
+      Packet& packet = *tracked[i];
+      const auto& slot = SessionTable::slot_at<const FirewallSlot>(*packet.flow, offset);
+      const std::uint8_t turning = slot.watch & static_cast<std::uint8_t>(~kFollowsWindow);
+      if (in_window(packet, context) && (packet.tcp_flags & turning) != 0) [[unlikely]]
+        follow_tcp(packet, slot, context);
     }
   }
 
@@ -143,6 +165,10 @@ class Firewall final : public NetworkFunction {
     return Admission::accept(open_connection(opening, judged.rule, context));
   }
 
+  void retire(SessionId session, Ending why, Instant when, Context& context) override {
+    if ((slot_of(session, context).watch & kFollowsWindow) != 0) windows_.end(why, when);
+  }
+
   void forget(std::size_t kind, Context& context) override;
 
   // What was written down, whether or not it has been forgotten.
@@ -151,13 +177,16 @@ class Firewall final : public NetworkFunction {
     return judged.action == RuleAction::kAccept ? Intent::kWanted : Intent::kRefused;
   }
 
-  Census* census(std::size_t index) override { return index == 1 ? &rules_census_ : nullptr; }
+  Census* census(std::size_t index) override {
+    if (index == kConnection) return nullptr;
+    return index == kRules ? &rules_census_ : &windows_.census();
+  }
   // The sessions of either address family.
   std::uint64_t bound(std::size_t index) const override {
-    return index == 0 ? 2 * max_sessions_ : NetworkFunction::bound(index);
+    return index == kRules ? NetworkFunction::bound(index) : 2 * max_sessions_;
   }
   StateClass state_class(std::size_t index) const override {
-    if (index == 0 && !policy_.strict) return StateClass::kSoft;
+    if (index == kConnection && !policy_.strict) return StateClass::kSoft;
     return NetworkFunction::state_class(index);
   }
 
@@ -193,10 +222,17 @@ class Firewall final : public NetworkFunction {
   }
   Nanos open_connection(const Opening& opening, RuleNumber rule, Context& context) const;
   Nanos lifetime_without_tcp(const Packet& packet) const;
+  bool in_window(Packet& packet, Context& context);
   void follow_tcp(const Packet& packet, FirewallSlot slot, Context& context);
+  void begin_window(const Packet& packet, FirewallSlot& slot, Context& context);
+  void forget_windows(Context& context);
   void judge_without_connection(Packet& packet, Context& context);
   void count_rules(Instant now);
   std::optional<FirewallReason> reason_without_connection(const Packet& packet);
+  // The same in both directions.
+  static const FirewallSlot& slot_of(SessionId session, Context& context) {
+    return context.direction_slot<FirewallSlot>(context.sessions().side(session, 0));
+  }
   static void write_slot(SessionId session, const FirewallSlot& slot, Context& context);
 
   const Policy policy_;
@@ -206,6 +242,7 @@ class Firewall final : public NetworkFunction {
   std::vector<std::uint64_t> rule_hits_;
   std::array<std::uint64_t, kSides> default_hits_{};
   Census rules_census_;
+  FirewallWindows windows_;
   bool counted_ = false;
   bool rules_forgotten_ = false;
   std::uint64_t max_sessions_;
@@ -240,8 +277,31 @@ Nanos Firewall::open_connection(const Opening& opening, RuleNumber rule, Context
   return lifetime;
 }
 
+// Of a connection whose windows are known: false when the packet is dropped, or says nothing of the
+// connection's state. (A later fragment follows its first one.)
+inline bool Firewall::in_window(Packet& packet, Context& context) {
+  if (!packet.has(kTcp)) [[unlikely]]
+    return false;
+  const TcpWindow::Answer answer = windows_.follow(packet);
+  if (answer == TcpWindow::Answer::kDrop) [[unlikely]]
+    context.drop(packet, id(FirewallReason::kOutOfWindow));
+  return answer == TcpWindow::Answer::kPass;
+}
+
+// The first SYN: what the connection's ends say of themselves is known from here on.
+void Firewall::begin_window(const Packet& packet, FirewallSlot& slot, Context& context) {
+  windows_.begin(*packet.flow, packet.time);
+  windows_.follow(packet);
+  slot.watch |= kFollowsWindow;
+  write_slot(context.sessions().id_of(packet.flow), slot, context);
+}
+
 // A segment that may move the connection's state.
 void Firewall::follow_tcp(const Packet& packet, FirewallSlot slot, Context& context) {
+  const bool opens = (packet.tcp_flags & (kTcpTurningPoints | kTcpAck)) == kTcpSyn;
+  if (opens && policy_.track_windows && (slot.watch & kFollowsWindow) == 0) {
+    begin_window(packet, slot, context);
+  }
   const auto before = static_cast<TcpState>(slot.state);
   const TcpEnd sender = packet.flow->direction == slot.client ? TcpEnd::kClient : TcpEnd::kServer;
   const TcpState after = next(before, sender, segment_of(packet));
@@ -249,7 +309,7 @@ void Firewall::follow_tcp(const Packet& packet, FirewallSlot slot, Context& cont
   SessionTable& sessions = context.sessions();
   const SessionId session = sessions.id_of(packet.flow);
   slot.state = static_cast<std::uint8_t>(after);
-  slot.watch = watched_flags(after);
+  slot.watch = static_cast<std::uint8_t>((slot.watch & kFollowsWindow) | watched_flags(after));
   write_slot(session, slot, context);
   sessions.set_lifetime(session, context.self(), tcp_lifetime(after));
   sessions.set_closing(session, is_closing(after));
@@ -264,16 +324,29 @@ void Firewall::count_rules(Instant now) {
 
 // With its rules go the verdicts that came of them: those flows are judged again, by the defaults.
 void Firewall::forget(std::size_t kind, Context& context) {
-  if (kind == 0) return NetworkFunction::forget(kind, context);
+  if (kind == kConnection) return NetworkFunction::forget(kind, context);
+  if (kind == kWindow) return forget_windows(context);
   if (!counted_) count_rules(context.now());
   rules_census_.forgotten(context.now());
   rules_forgotten_ = true;
   SessionTable& sessions = context.sessions();
   sessions.for_each([&](SessionId session) {
     if (!sessions.occupied(session, context.self())) return;
-    const auto& slot = context.direction_slot<FirewallSlot>(sessions.side(session, 0));
-    if (slot.rule == kNoRule) return;
+    if (slot_of(session, context).rule == kNoRule) return;
     sessions.vacate(session, context.self(), Ending::kForgotten, context.now());
+  });
+}
+
+// Open connections are judged by their windows no more: without their SYNs the scale is unknown.
+void Firewall::forget_windows(Context& context) {
+  SessionTable& sessions = context.sessions();
+  sessions.for_each([&](SessionId session) {
+    if (!sessions.occupied(session, context.self())) return;
+    FirewallSlot slot = slot_of(session, context);
+    if ((slot.watch & kFollowsWindow) == 0) return;
+    windows_.end(Ending::kForgotten, context.now());
+    slot.watch &= static_cast<std::uint8_t>(~kFollowsWindow);
+    write_slot(session, slot, context);
   });
 }
 

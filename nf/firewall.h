@@ -4,8 +4,9 @@
 //
 // The first packet of a flow is judged once: by the first rule that matches, else by the default of
 // the side it comes from. An accepted flow's packets pass in both directions until its timer runs
-// out. Of an established flow the firewall reads one byte of the session, and looks closer only at
-// TCP packets that move the state of RFC 7857 figure 1.
+// out. Of an established flow the firewall reads one byte of the session and, if it is TCP, the
+// tracker of its windows (tcp_window.h); it looks closer only at TCP packets that move the state of
+// RFC 7857 figure 1.
 //
 //   opening            strict pickup: a TCP flow opens with a SYN, an ICMP exchange with its query;
 //                      what comes without is `no-state`. Loose: any packet may, if the rules accept
@@ -18,6 +19,9 @@
 //   control            ICMPv6 neighbour discovery and MLD, and IGMP: link-local business, passes by
 //                      default, because a wire with no neighbour discovery is cut.
 //   fragments          follow the flow of their first fragment, else `fragment`.
+//   windows            a TCP segment that its sender cannot have sent, by what both ends have said
+//                      since their SYNs, is `out-of-window`. A connection of which the SYNs were
+//                      not seen, or whose tracker was forgotten, is not judged (RFC 6092 REC-32).
 //   end of a flow      both FINs, or a RST: its session counts as closed and lives on for the
 //                      transitory time, so that what is still under way passes (RFC 7857 2.2).
 //
@@ -26,13 +30,16 @@
 
 #include "dataplane/network_function.h"
 #include "nf/firewall_rules.h"
+#include "nf/firewall_windows.h"
 
 namespace glassbox {
 
 inline constexpr std::array<std::string_view, 2> kPickupChoices = {"strict", "loose"};
 inline constexpr std::array<std::string_view, 2> kPassOrDrop = {"pass", "drop"};
 
-inline constexpr std::array<Parameter, 12> kFirewallParameters = {{
+inline constexpr std::array<std::string_view, 2> kWindowChoices = {"track", "off"};
+
+inline constexpr std::array<Parameter, 13> kFirewallParameters = {{
     {.name = "rules",
      .type = ParameterType::kRows,
      .help = "asked in order, the first that matches decides",
@@ -52,6 +59,13 @@ inline constexpr std::array<Parameter, 12> kFirewallParameters = {{
      .default_value = "strict",
      .help = "strict: a TCP flow opens with a SYN; loose: any packet may open it",
      .choices = kPickupChoices},
+    // On, as in nf_conntrack and IPFilter: without it a stranger who guesses addresses and ports is
+    // taken for the connection's end.
+    {.name = "tcp_window",
+     .type = ParameterType::kChoice,
+     .default_value = "track",
+     .help = "track: drop TCP segments outside the windows of their connection; off: pass them",
+     .choices = kWindowChoices},
     // RFC 4787 REQ-5, RFC 6092 REC-14.
     {.name = "udp",
      .type = ParameterType::kDuration,
@@ -93,7 +107,7 @@ inline constexpr std::array<Parameter, 12> kFirewallParameters = {{
      .choices = kPassOrDrop},
 }};
 
-inline constexpr std::array<StateKind, 2> kFirewallKinds = {{
+inline constexpr std::array<StateKind, 3> kFirewallKinds = {{
     declared({.name = "connection",
               .scope = Scope::kPerFlow,
               .maintenance = Maintenance::kTimerRefreshed,
@@ -112,6 +126,15 @@ inline constexpr std::array<StateKind, 2> kFirewallKinds = {{
               .on_full = OnFull::kRefuse,
               .if_lost = "the defaults alone decide until the configuration is read again, about "
                          "new flows and about open ones that a rule had accepted."}),
+    declared({.name = "window",
+              .scope = Scope::kPerFlow,
+              .maintenance = Maintenance::kDerived,  // from what the ends say; ends with its flow
+              .state_class = StateClass::kSoft,
+              .bound = Limit::by("sessions"),
+              .on_full = OnFull::kRefuse,
+              .if_lost =
+                  "nothing is noticed: segments of open TCP connections are no longer judged "
+                  "by their windows, those of new ones are."}),
 }};
 
 enum class FirewallReason : ReasonId {
@@ -122,6 +145,7 @@ enum class FirewallReason : ReasonId {
   kFragment,
   kNonIp,
   kControl,
+  kOutOfWindow,
   kCount
 };
 inline constexpr std::array<DropReason, static_cast<std::size_t>(FirewallReason::kCount)>
@@ -135,11 +159,14 @@ inline constexpr std::array<DropReason, static_cast<std::size_t>(FirewallReason:
         {"fragment", "a later fragment of a datagram whose first fragment was not accepted"},
         {"non-ip", "the frame is not IP (non_ip: drop)"},
         {"control", "neighbour discovery, MLD or IGMP (control: drop)"},
+        {"out-of-window",
+         "a TCP segment, RST included, outside what its connection's ends have acknowledged, "
+         "offered and sent (tcp_window: track)"},
     }};
 
 // In each direction's part of the session, the same in both.
 struct FirewallSlot {
-  std::uint8_t watch;   // look at packets with any of these TCP flags; others pass unread
+  std::uint8_t watch;   // look at packets with any of these TCP flags; and kFollowsWindow
   std::uint8_t state;   // TcpState
   std::uint8_t client;  // the direction whose packets come from the end that opened the flow
   std::uint8_t unused;
@@ -147,6 +174,9 @@ struct FirewallSlot {
   std::uint16_t unused_too;
 };
 static_assert(sizeof(FirewallSlot) == 8);
+// In FirewallSlot::watch, where no state is moved by the flag of this bit (CWR): the session has a
+// window tracker.
+inline constexpr std::uint8_t kFollowsWindow = 0x80;
 
 inline constexpr FunctionSpec kFirewallSpec = {
     .name = "firewall",

@@ -19,8 +19,8 @@ import jsonschema
 PROGRAM = ""
 CONFIGS = pathlib.Path(os.environ.get("GLASSBOX_SOURCE_ROOT", ".")) / "configs"
 NAMES = ("box", "nat44", "firewall", "inspect", "dataplane.session", "dataplane.fragments",
-         "firewall.connection", "firewall.rules", "nat44.session", "nat44.mapping",
-         "nat44.holddown", "inspect.flow", "inspect.stream", "inspect.segments")
+         "firewall.connection", "firewall.rules", "firewall.window", "nat44.session",
+         "nat44.mapping", "nat44.holddown", "inspect.flow", "inspect.stream", "inspect.segments")
 
 
 def run(*arguments):

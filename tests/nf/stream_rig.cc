@@ -149,15 +149,17 @@ Census* Splicer::census(std::size_t index) {
   return index == 1 ? &editor_.splices().census() : &editor_.waiting().census();
 }
 
-Rig::Rig(bool check_claims, const StreamEditor::Bounds& bounds) {
+Rig::Rig(bool check_claims, const StreamEditor::Bounds& bounds, Chain within, Chain without)
+    : place_(static_cast<FunctionId>(within.size())) {
   Worker::Options options;
   options.max_sessions = 1 << 12;
   options.max_fragments = 64;
   options.check_claims = check_claims;
-  Chain chain;
+  Chain chain = std::move(within);
   auto splicer = std::make_unique<Splicer>(bounds);
   splicer_ = splicer.get();
   chain.push_back(std::move(splicer));
+  for (auto& function : without) chain.push_back(std::move(function));
   worker_ = std::make_unique<Worker>(std::move(chain), inside_, outside_, pool_.get(), options);
 }
 
@@ -166,7 +168,7 @@ Rig::~Rig() {
   worker_->settle(now_ + std::chrono::hours(3));
   EXPECT_TRUE(Ledger::balanced(worker_->ledger().total()));
   for (std::size_t kind = 0; kind < 3; ++kind) {
-    const Census& census = worker_->census(0, kind);
+    const Census& census = worker_->census(place_, kind);
     EXPECT_TRUE(census.identity_holds());
     EXPECT_EQ(census.entries(), 0u) << kKinds[kind].name;
   }

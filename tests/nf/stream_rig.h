@@ -56,7 +56,9 @@ class Splicer final : public NetworkFunction {
   StreamEditor& editor() { return editor_; }
 
   void process(PacketBatch& batch, Context& context) override;
-  Admission admit(Opening&, Context&) override { return Admission::accept(std::chrono::seconds(1)); }
+  Admission admit(Opening&, Context&) override {
+    return Admission::accept(std::chrono::seconds(1));
+  }
   Census* census(std::size_t index) override;
   std::uint64_t bound(std::size_t) const override { return 1 << 16; }
 
@@ -86,7 +88,10 @@ struct Sent {
 // The box between two ports.
 class Rig {
  public:
-  explicit Rig(bool check_claims, const StreamEditor::Bounds& bounds = {});
+  explicit Rig(bool check_claims, const StreamEditor::Bounds& bounds = {})
+      : Rig(check_claims, bounds, {}, {}) {}
+  // With these functions on either side of the splicer.
+  Rig(bool check_claims, const StreamEditor::Bounds& bounds, Chain within, Chain without);
   ~Rig();
   Splicer& splicer() { return *splicer_; }
   Worker& worker() { return *worker_; }
@@ -98,6 +103,7 @@ class Rig {
   Pool pool_{2047};
   MemoryPort inside_, outside_;
   Splicer* splicer_;
+  FunctionId place_;  // the splicer's
   std::unique_ptr<Worker> worker_;
   Instant now_{std::chrono::seconds(1'000'000)};
 };
