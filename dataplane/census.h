@@ -11,6 +11,7 @@
 #include <cassert>
 #include <cstdint>
 
+#include "dataplane/books.h"
 #include "dataplane/types.h"
 
 namespace glassbox {
@@ -25,6 +26,7 @@ class Census {
 
   // `begin` may lie before the last operation, too: what follows from a late expiry begins late.
   void created(Instant begin) {
+    if constexpr (!kBooks) return;
     accrue(begin);
     if (begin < last_)
       byte_seconds_ += seconds(last_ - begin) * static_cast<double>(bytes_per_entry_);
@@ -33,12 +35,19 @@ class Census {
     if (entries_ > peak_entries_) peak_entries_ = entries_;
     if (bytes() > peak_bytes_) peak_bytes_ = bytes();
   }
-  void refreshed(std::uint64_t count = 1) { refreshed_ += count; }
-  void refused() { ++refused_; }
+  void refreshed(std::uint64_t count = 1) {
+    if constexpr (!kBooks) return;
+    refreshed_ += count;
+  }
+  void refused() {
+    if constexpr (!kBooks) return;
+    ++refused_;
+  }
 
   // `end` is the entry's deadline for an expiry, else the present. It may lie before the last
   // operation, because reclaiming may run late.
   void ended(Ending why, Instant end) {
+    if constexpr (!kBooks) return;
     assert(entries_ > 0);
     accrue(end);
     if (end < last_) byte_seconds_ -= seconds(last_ - end) * static_cast<double>(bytes_per_entry_);
@@ -48,6 +57,7 @@ class Census {
 
   // Entries of varying size (held packets, stream state): bytes beside bytes_per_entry.
   void grew(std::int64_t bytes, Instant now) {
+    if constexpr (!kBooks) return;
     accrue(now);
     if (now < last_) byte_seconds_ += seconds(last_ - now) * static_cast<double>(bytes);
     extra_bytes_ = static_cast<std::uint64_t>(static_cast<std::int64_t>(extra_bytes_) + bytes);
@@ -62,6 +72,7 @@ class Census {
 
   // Brings byte-seconds up to `now`; call before reading them.
   void accrue(Instant now) {
+    if constexpr (!kBooks) return;
     if (!started_) {
       started_ = true;
       last_ = now;

@@ -65,7 +65,7 @@ AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, 
   AddressRewrite rewrite;
   rewrite.end = end;
   rewrite.port = new_port;
-  std::memcpy(&rewrite.address, to.bytes.data(), 4);
+  std::memcpy(rewrite.address.data(), to.bytes.data(), 4);
   ChecksumDelta address_delta;
   address_delta.replace(from.bytes.data(), to.bytes.data(), 4);
   ChecksumDelta port_delta;
@@ -80,14 +80,12 @@ AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, 
     rewrite.flags |= kChangesAddress;
     fields.insert(source ? Field::kIpSrc : Field::kIpDst);
   }
-  rewrite.address_effect = ledger.intern(function, fields);
   if (old_port != new_port) {
     rewrite.flags |= kChangesPort;
     fields.insert(source ? source_port_field(before.protocol)
                          : destination_port_field(before.protocol));
   }
-  rewrite.effect = (rewrite.flags & kChangesPort) != 0 ? ledger.intern(function, fields)
-                                                       : rewrite.address_effect;
+  rewrite.effect = ledger.intern(function, fields);
   return rewrite;
 }
 
@@ -101,8 +99,11 @@ void AddressRewrite::apply_without_udp(Packet& packet, Ledger& ledger) const {
     store(transport + kIcmpIdent, port);
     update(transport + kIcmpChecksum, delta);
   } else {
-    if ((flags & kChangesAddress) != 0) ledger.edited(address_effect, packet);
-    return;
+    if ((flags & kChangesAddress) == 0) return;
+    // A later fragment: the address alone.
+    FieldSet fields;
+    fields.insert(end == End::kSource ? Field::kIpSrc : Field::kIpDst);
+    return ledger.edited(ledger.intern(ledger.effects()[effect].function, fields), packet);
   }
   ledger.edited(effect, packet);
 }

@@ -25,12 +25,11 @@ namespace glassbox {
 struct AddressRewrite {
   enum class End : std::uint8_t { kSource, kDestination };
 
-  std::uint32_t address = 0;  // network order
-  std::uint16_t port = 0;     // network order
+  std::array<std::uint16_t, 2> address{};  // network order; halves, so that a record packs closely
+  std::uint16_t port = 0;                  // network order
   std::uint16_t ip_delta = 0;
   std::uint16_t transport_delta = 0;
-  EffectId effect = 0;          // of a packet with a transport header
-  EffectId address_effect = 0;  // of a later fragment: the address alone
+  EffectId effect = 0;  // of a packet with a transport header
   End end = End::kSource;
   std::uint8_t flags = 0;  // kChangesAddress, kChangesPort
 
@@ -49,14 +48,14 @@ struct AddressRewrite {
  private:
   void apply_without_udp(Packet& packet, Ledger& ledger) const;
 };
-static_assert(sizeof(AddressRewrite) == 16);
+static_assert(sizeof(AddressRewrite) == 14);
 
 inline void AddressRewrite::apply(Packet& packet, Ledger& ledger) const {
   if (!changes()) return;
   auto* data = rte_pktmbuf_mtod(packet.mbuf, std::uint8_t*);
   auto* ip = reinterpret_cast<rte_ipv4_hdr*>(data + packet.l3);
   const auto which = static_cast<std::uint32_t>(end);
-  std::memcpy(reinterpret_cast<std::uint8_t*>(&ip->src_addr) + 4 * which, &address, 4);
+  std::memcpy(reinterpret_cast<std::uint8_t*>(&ip->src_addr) + 4 * which, address.data(), 4);
   ip->hdr_checksum = ChecksumDelta(ip_delta).apply_to(ip->hdr_checksum);
   if (!packet.has(kUdp)) return apply_without_udp(packet, ledger);
   auto* udp = reinterpret_cast<rte_udp_hdr*>(data + packet.l4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A bounded hash index from flow keys to references, in buckets of one cache line: eight 16-bit
-// tags that one SIMD compare tests, eight 32-bit references. The keys themselves lie in the session
+// A bounded hash index from flow keys to references, in buckets of one cache line: ten 16-bit tags
+// that one SIMD compare tests, ten 32-bit references. The keys themselves lie in the session
 // records; a reference is verified there, on a line that the fast path needs anyway.
 //
 // A key has two buckets. It goes to the first if there is room, else to the second and the first
@@ -23,15 +23,19 @@ inline constexpr KeyRef kNoRef = UINT32_MAX;
 
 class KeyIndex {
  public:
+  static constexpr std::uint32_t kWays = 10;
+
   struct alignas(64) Bucket {
-    std::array<std::uint16_t, 8> tags;  // 0: empty
-    std::array<KeyRef, 8> refs;
+    std::array<std::uint16_t, kWays> tags;  // 0: empty
+    std::array<KeyRef, kWays> refs;
     std::uint16_t overflow;  // keys of this bucket that live in their second one
   };
   static_assert(sizeof(Bucket) == 64);
 
-  explicit KeyIndex(std::uint64_t keys)
-      : buckets_(static_cast<std::uint32_t>(keys / kMeanLoad + 2)),
+  // `load`: keys per bucket when all `keys` are in.
+  KeyIndex(std::uint64_t keys, double load)
+      : load_(load),
+        buckets_(static_cast<std::uint32_t>(static_cast<double>(keys) / load + 2)),
         memory_(buckets_ * sizeof(Bucket)) {}
 
   // The part of a lookup that runs ahead of it, by value: a loop over keys keeps it in registers.
@@ -70,12 +74,9 @@ class KeyIndex {
   // Removes the reference. False: it was not there.
   bool erase(std::uint64_t hash, KeyRef ref);
 
-  static double bytes_per_key() { return sizeof(Bucket) / kMeanLoad; }
+  double bytes_per_key() const { return sizeof(Bucket) / load_; }
 
  private:
-  // Keys per bucket of eight when every session the table is bounded to has both its keys in.
-  static constexpr double kMeanLoad = 5.0;
-
   Bucket* at(std::uint32_t bucket) const {
     return reinterpret_cast<Bucket*>(memory_.data()) + bucket;
   }
@@ -94,9 +95,10 @@ class KeyIndex {
   }
   // Two bits for each matching position.
   static std::uint32_t matches(const Bucket& bucket, std::uint16_t tag) {
-    const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(bucket.tags.data()));
-    return static_cast<std::uint32_t>(
-        _mm_movemask_epi8(_mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<short>(tag)))));
+    const __m256i tags = _mm256_load_si256(reinterpret_cast<const __m256i*>(&bucket));
+    const __m256i equal = _mm256_cmpeq_epi16(tags, _mm256_set1_epi16(static_cast<short>(tag)));
+    // Behind the tags lie references.
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(equal)) & ((1u << 2 * kWays) - 1);
   }
   template <typename Same>
   static KeyRef find_in(const Bucket& bucket, std::uint16_t tag, Same same) {
@@ -115,7 +117,7 @@ class KeyIndex {
     return true;
   }
   static bool remove(Bucket& bucket, std::uint16_t tag, KeyRef ref) {
-    for (std::uint32_t i = 0; i < 8; ++i) {
+    for (std::uint32_t i = 0; i < kWays; ++i) {
       if (bucket.tags[i] != tag || bucket.refs[i] != ref) continue;
       bucket.tags[i] = 0;
       return true;
@@ -126,6 +128,7 @@ class KeyIndex {
   template <typename HashOf>
   bool make_room(std::uint32_t bucket, HashOf hash_of);
 
+  double load_;
   std::uint32_t buckets_;
   HugeArray memory_;
 };
@@ -133,7 +136,7 @@ class KeyIndex {
 template <typename HashOf>
 bool KeyIndex::make_room(std::uint32_t number, HashOf hash_of) {
   Bucket& bucket = *at(number);
-  for (std::uint32_t i = 0; i < 8; ++i) {
+  for (std::uint32_t i = 0; i < kWays; ++i) {
     const std::uint64_t hash = hash_of(bucket.refs[i]);
     const std::uint32_t first = first_of(hash);
     const std::uint32_t second = second_of(hash);

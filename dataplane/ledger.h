@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/books.h"
 #include "dataplane/field.h"
 #include "dataplane/packet.h"
 #include "dataplane/types.h"
@@ -86,6 +87,7 @@ class Ledger {
   EffectId intern(FunctionId function, const FieldSet& fields);
 
   void edited(EffectId effect, const Packet& packet) {
+    if constexpr (!kBooks) return;
     Effect& entry = effects_[effect];
     entry.by_side[index_of(packet.ingress)].add(packet.length());
     if (observer_ != nullptr) [[unlikely]] {
@@ -93,6 +95,7 @@ class Ledger {
     }
   }
   void dropped(FunctionId function, ReasonId reason, const Packet& packet) {
+    if constexpr (!kBooks) return;
     drops_[function][reason][index_of(packet.ingress)].add(packet.length());
     if (observer_ != nullptr) [[unlikely]]
       observer_->dropped(packet, function, reason);

@@ -11,6 +11,15 @@ namespace {
 // A session in which no function keeps anything (all passed the flow) only remembers that.
 constexpr Nanos kBareLifetime = std::chrono::seconds(60);
 
+// A span in FlowSide's units, rounded down: what is not certain is looked at.
+constexpr std::uint32_t units_of(Nanos span) {
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(span.count() >> FlowSide::kUnitBits, 0, UINT32_MAX));
+}
+constexpr std::uint32_t units_of_ms(std::uint32_t ms) {
+  return units_of(std::chrono::milliseconds(ms));
+}
+
 }  // namespace
 
 // --- slots and their lifetimes ---------------------------------------------------------------
@@ -22,26 +31,12 @@ void SessionTable::reschedule(SessionId session) {
   wheel_.schedule(wheel_index(session), first);
 }
 
-// Slots count their birth in 32 bits of milliseconds from the record's; a session may live longer
-// than these 49 days. Then the record counts as younger than it is.
-void SessionTable::keep_young(SessionId session, Instant now) {
-  SessionShared& record = shared(session);
-  const auto age = std::chrono::floor<std::chrono::milliseconds>(now - record.created);
-  if (age.count() < INT32_MAX) return;
-  const auto shift = static_cast<std::uint64_t>(age.count()) - INT32_MAX / 2;
-  for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
-    SlotLife& slot = life(session, static_cast<FunctionId>(__builtin_ctz(rest)));
-    slot.born_ms = slot.born_ms > shift ? slot.born_ms - static_cast<std::uint32_t>(shift) : 0;
-  }
-  record.created += std::chrono::milliseconds(shift);
-}
-
 // Nothing has been heard but the packet that opens the session now: every deadline is one lifetime
 // away, and no direction has to be asked when it was seen last.
 void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
                                    const std::array<std::uint32_t, kMaxFunctions>& lifetimes_ms,
                                    Instant now) {
-  SessionShared& record = shared(session);
+  SessionHead& record = head(session);
   record.occupied = functions;
   record.state |= kLive;
   const SideMask from[2] = {mask_of(ingress(session, 0)), mask_of(ingress(session, 1))};
@@ -52,7 +47,7 @@ void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
     const std::uint32_t lifetime = lifetimes_ms[function];
     const SideMask refreshed_by = layout_.slot(function).spec.refreshed_by;
-    life(session, function) = {lifetime, 0};
+    life(session, function) = lifetime;
     first = std::min(first, lifetime);
     for (const std::uint8_t direction : {0, 1}) {
       least[direction] =
@@ -60,25 +55,25 @@ void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
     }
     slot_census_[function].created(now);
   }
-  const Instant until = now + std::chrono::milliseconds(first);
   for (const std::uint8_t direction : {0, 1}) {
-    side(session, direction).fresh_until = until;
-    side(session, direction).lifetime_ms = least[direction];
+    side(session, direction).fresh = units_of_ms(first);
+    side(session, direction).lifetime = units_of_ms(least[direction]);
   }
-  side(session, 0).last_seen = now;
   census_.created(now);
-  wheel_.schedule(wheel_index(session), until);
+  wheel_.schedule(wheel_index(session), now + std::chrono::milliseconds(first));
 }
 
-void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now) {
-  SessionShared& record = shared(session);
-  keep_young(session, now);
+void SessionTable::occupy(SessionId session, FunctionId function, Nanos lifetime,
+                          std::uint8_t direction, Instant now) {
+  SessionHead& record = head(session);
   const auto bit = static_cast<std::uint16_t>(1u << function);
   record.occupied |= bit;
-  life(session, function) = {to_ms(lifetime), to_ms(now - record.created)};
-  for (const std::uint8_t direction : {0, 1}) {
-    side(session, direction).needs &= static_cast<std::uint16_t>(~bit);
-  }
+  life(session, function) = to_ms(lifetime);
+  const SideMask refreshed_by = layout_.slot(function).spec.refreshed_by;
+  const bool refreshes = (refreshed_by & arrivals(session).from[direction]) != 0;
+  Instant& heard = side(session, refreshes ? direction : direction ^ 1).last_seen;
+  heard = std::max(heard, now);
+  set_needs(session, static_cast<std::uint16_t>(record.needs & ~bit));
   slot_census_[function].created(now);
   reschedule(session);
 }
@@ -89,18 +84,18 @@ void SessionTable::vacate(SessionId session, FunctionId function, Ending why, In
 }
 
 void SessionTable::end_slot(SessionId session, FunctionId function, Ending why, Instant when) {
-  SessionShared& record = shared(session);
+  SessionHead& record = head(session);
   const auto bit = static_cast<std::uint16_t>(1u << function);
   owner_.slot_ended(session, function, why, when);
   record.occupied &= static_cast<std::uint16_t>(~bit);
-  for (const std::uint8_t direction : {0, 1}) side(session, direction).needs |= bit;
+  set_needs(session, record.needs | bit);
   clear_slot(session, function);
   slot_census_[function].ended(why, when);
 }
 
 void SessionTable::clear_slot(SessionId session, FunctionId function) {
   const SessionLayout::Slot& slot = layout_.slot(function);
-  std::memset(shared_bytes(session) + slot.shared_offset, 0, slot.spec.shared_bytes);
+  std::memset(at(session, slot.shared), 0, slot.spec.shared_bytes);
   for (const std::uint8_t direction : {0, 1}) {
     std::memset(reinterpret_cast<std::byte*>(&side(session, direction)) + slot.direction_offset, 0,
                 slot.spec.direction_bytes);
@@ -108,11 +103,11 @@ void SessionTable::clear_slot(SessionId session, FunctionId function) {
 }
 
 void SessionTable::set_lifetime(SessionId session, FunctionId function, Nanos lifetime) {
-  SlotLife& slot = life(session, function);
+  std::uint32_t& present = life(session, function);
   const std::uint32_t ms = to_ms(lifetime);
-  if (slot.lifetime_ms == ms) return;
-  const bool shorter = ms < slot.lifetime_ms;
-  slot.lifetime_ms = ms;
+  if (present == ms) return;
+  const bool shorter = ms < present;
+  present = ms;
   if (shorter) {
     reschedule(session);  // the wheel would come too late
   } else if (live(session)) {
@@ -131,13 +126,14 @@ SessionTable::Arrivals SessionTable::arrivals(SessionId session) const {
 
 inline Instant SessionTable::deadline(SessionId session, FunctionId function,
                                       const Arrivals& seen) const {
-  const SlotLife& slot = life(session, function);
   const SideMask refreshed_by = layout_.slot(function).spec.refreshed_by;
-  Instant from = shared(session).created + std::chrono::milliseconds(slot.born_ms);
+  Instant from = Instant::min();
   for (const std::uint8_t direction : {0, 1}) {
     if ((refreshed_by & seen.from[direction]) != 0) from = std::max(from, seen.last[direction]);
   }
-  return from + std::chrono::milliseconds(slot.lifetime_ms);
+  // No direction refreshes it (a hairpin): both do.
+  if (from == Instant::min()) from = std::max(seen.last[0], seen.last[1]);
+  return from + std::chrono::milliseconds(life(session, function));
 }
 
 Instant SessionTable::deadline(SessionId session, FunctionId function) const {
@@ -145,10 +141,8 @@ Instant SessionTable::deadline(SessionId session, FunctionId function) const {
 }
 
 Instant SessionTable::first_deadline(SessionId session, const Arrivals& seen) const {
-  const SessionShared& record = shared(session);
-  if (record.occupied == 0) {
-    return std::max({record.created, seen.last[0], seen.last[1]}) + kBareLifetime;
-  }
+  const SessionHead& record = head(session);
+  if (record.occupied == 0) return std::max(seen.last[0], seen.last[1]) + kBareLifetime;
   Instant first = kNever;
   for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
     first = std::min(first, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest)), seen));
@@ -156,21 +150,21 @@ Instant SessionTable::first_deadline(SessionId session, const Arrivals& seen) co
   return first;
 }
 
-// What packets add, and until when the session certainly lives.
+// What packets add, and for how long the session certainly lives.
 Instant SessionTable::recompute(SessionId session) {
-  const SessionShared& record = shared(session);
+  const SessionHead& record = head(session);
   const Arrivals seen = arrivals(session);
   const Instant first = first_deadline(session, seen);
   for (const std::uint8_t direction : {0, 1}) {
     FlowSide& half_record = side(session, direction);
-    half_record.fresh_until = first;
+    half_record.fresh = units_of(first - half_record.last_seen);
     std::uint32_t least = record.occupied == 0 ? to_ms(kBareLifetime) : UINT32_MAX;
     for (std::uint32_t rest = record.occupied; rest != 0; rest &= rest - 1) {
       const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
       const bool refreshes = (layout_.slot(function).spec.refreshed_by & seen.from[direction]) != 0;
-      least = refreshes ? std::min(least, life(session, function).lifetime_ms) : 0;
+      least = refreshes ? std::min(least, life(session, function)) : 0;
     }
-    half_record.lifetime_ms = least;
+    half_record.lifetime = units_of_ms(least);
   }
   return first;
 }
@@ -178,14 +172,14 @@ Instant SessionTable::recompute(SessionId session) {
 // --- expiry ----------------------------------------------------------------------------------
 
 Instant SessionTable::expire_slots(SessionId session, Instant now) {
-  const bool had_slots = shared(session).occupied != 0;
-  for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
+  const bool had_slots = head(session).occupied != 0;
+  for (std::uint32_t rest = head(session).occupied; rest != 0; rest &= rest - 1) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
     const Instant end = deadline(session, function);
     if (end > now) continue;
     end_slot(session, function, closing(session) ? Ending::kClosed : Ending::kExpired, end);
   }
-  if (had_slots && shared(session).occupied == 0) return kNever;
+  if (had_slots && head(session).occupied == 0) return kNever;
   const Instant next = first_deadline(session, arrivals(session));
   return next > now ? next : kNever;
 }
@@ -195,7 +189,7 @@ Instant SessionTable::on_due(std::uint32_t index, Instant now) {
   // The last slot to end gives the session its end; vacate() forgets it, so look first.
   const Arrivals seen = arrivals(session);
   Instant last = first_deadline(session, seen);
-  for (std::uint32_t rest = shared(session).occupied; rest != 0; rest &= rest - 1) {
+  for (std::uint32_t rest = head(session).occupied; rest != 0; rest &= rest - 1) {
     last = std::max(last, deadline(session, static_cast<FunctionId>(__builtin_ctz(rest)), seen));
   }
   const Instant next = expire_slots(session, now);

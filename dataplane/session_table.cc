@@ -2,11 +2,20 @@
 #include "dataplane/session_table.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace glassbox {
 namespace {
 
 constexpr std::uint32_t kLine = 64;
+
+// Keys per bucket of ten when every session the table is bounded to has both its keys in.
+constexpr double kIndexLoad = 7.0;
+
+// Of a type of this size: no type's alignment is greater than the power of two in its size.
+constexpr std::uint32_t alignment_of(std::uint32_t bytes) {
+  return std::min(8u, bytes & (0u - bytes));
+}
 
 constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t to) {
   return (value + to - 1) / to * to;
@@ -14,40 +23,105 @@ constexpr std::uint32_t round_up(std::uint32_t value, std::uint32_t to) {
 
 }  // namespace
 
+// What is taken in a block of the record, byte by byte.
+class SessionLayout::Map {
+ public:
+  Map(std::uint32_t begin, std::uint32_t end) : begin_(begin), taken_(end) {}
+
+  std::optional<std::uint16_t> place(std::uint32_t bytes, std::uint32_t alignment) {
+    for (std::uint32_t at = round_up(begin_, alignment); at + bytes <= taken_.size();
+         at += alignment) {
+      const auto first = taken_.begin() + at;
+      if (std::find(first, first + bytes, true) != first + bytes) continue;
+      std::fill(first, first + bytes, true);
+      return static_cast<std::uint16_t>(at);
+    }
+    return std::nullopt;
+  }
+  // The first byte behind everything.
+  std::uint32_t end() const {
+    const auto last = std::find(taken_.rbegin(), taken_.rend(), true);
+    return static_cast<std::uint32_t>(taken_.rend() - last);
+  }
+
+ private:
+  std::uint32_t begin_;
+  std::vector<bool> taken_;
+};
+
+std::uint32_t SessionLayout::Slot::bytes() const {
+  return 2u * spec.direction_bytes + spec.shared_bytes + sizeof(std::uint32_t);
+}
+
 void SessionLayout::add(FunctionId function, const SlotSpec& spec) {
   Slot& slot = slots_[function];
   slot.spec = spec;
-  slot.direction_offset = static_cast<std::uint16_t>(sizeof(FlowSide) + direction_bytes_);
-  direction_bytes_ += round_up(spec.direction_bytes, 8);
-  slot.shared_offset = static_cast<std::uint16_t>(shared_bytes_);
-  shared_bytes_ += round_up(spec.shared_bytes, 8);
-  slot.lifetime_offset = static_cast<std::uint16_t>(16 + 8 * lifetimes_);
-  ++lifetimes_;
+  slot.life = static_cast<std::uint16_t>(lifetimes_++);
   users_ = static_cast<std::uint16_t>(users_ | (1u << function));
-  // Shared slots follow the lifetimes: shift all of them by what has been added.
-  std::uint32_t offset = 16 + 8 * lifetimes_;
-  for (FunctionId f = 0; f < kMaxFunctions; ++f) {
-    if ((users_ & (1u << f)) == 0) continue;
-    slots_[f].shared_offset = static_cast<std::uint16_t>(offset);
-    offset += round_up(slots_[f].spec.shared_bytes, 8);
+  arrange();
+}
+
+void SessionLayout::arrange() {
+  direction_bytes_ = kLine - sizeof(FlowKey4);
+  while (!arrange_in(direction_bytes_)) direction_bytes_ += kLine;
+}
+
+// What is aligned most strictly first. The directions' slots lie alike in both blocks. False: they
+// do not fit.
+bool SessionLayout::arrange_in(std::uint32_t direction_bytes) {
+  struct Piece {
+    std::uint32_t bytes;
+    std::uint32_t alignment;
+    Place* shared;  // or
+    std::uint16_t* direction = nullptr;
+  };
+  std::vector<Piece> pieces = {
+      {SessionTable::kHeadBytes, alignof(SessionTable::SessionHead), &head_},
+      {lifetimes_ * 4, alignof(std::uint32_t), &lives_}};
+  for (std::uint32_t rest = users_; rest != 0; rest &= rest - 1) {
+    Slot& slot = slots_[static_cast<std::size_t>(__builtin_ctz(rest))];
+    const std::uint32_t direction = slot.spec.direction_bytes;
+    const std::uint32_t shared = slot.spec.shared_bytes;
+    pieces.push_back({direction, alignment_of(direction), nullptr, &slot.direction_offset});
+    pieces.push_back({shared, alignment_of(shared), &slot.shared});
   }
+  const auto rank = [](const Piece& piece) {
+    return std::tuple(piece.direction == nullptr, 8 - piece.alignment, UINT16_MAX - piece.bytes);
+  };
+  std::stable_sort(pieces.begin(), pieces.end(),
+                   [&](const Piece& a, const Piece& b) { return rank(a) < rank(b); });
+  std::array<Map, 3> blocks = {Map(FlowSide::kBytes, direction_bytes),
+                               Map(FlowSide::kBytes, direction_bytes), Map(0, UINT16_MAX)};
+  for (const Piece& piece : pieces) {
+    if (piece.bytes == 0) continue;
+    if (piece.direction != nullptr) {
+      const auto offset = blocks[0].place(piece.bytes, piece.alignment);
+      if (!offset) return false;
+      blocks[1].place(piece.bytes, piece.alignment);
+      *piece.direction = *offset;
+      continue;
+    }
+    for (std::uint16_t block = 0;; ++block) {
+      const auto offset = blocks[block].place(piece.bytes, piece.alignment);
+      if (!offset) continue;
+      *piece.shared = {block, *offset};
+      break;
+    }
+  }
+  behind_ = round_up(blocks[2].end(), kLine);
+  return true;
 }
 
 std::uint32_t SessionLayout::direction_stride(std::uint32_t key_size) const {
-  return round_up(static_cast<std::uint32_t>(sizeof(FlowSide)) + direction_bytes_ + key_size,
-                  kLine);
-}
-
-std::uint32_t SessionLayout::shared_stride() const {
-  return round_up(16 + 8 * lifetimes_ + shared_bytes_, kLine);
+  return round_up(direction_bytes_ + key_size, kLine);
 }
 
 SessionTable::Half::Half(const SessionLayout& layout, std::uint32_t key_size,
                          std::uint32_t capacity)
-    : index(std::uint64_t{capacity} * 2),
+    : index(std::uint64_t{capacity} * 2, kIndexLoad),
       key_offset(layout.direction_stride(key_size) - key_size),
       direction_stride(layout.direction_stride(key_size)),
-      stride(2 * direction_stride + layout.shared_stride()),
+      stride(layout.stride(key_size)),
       records(std::size_t{capacity} * stride) {}
 
 SessionTable::SessionTable(const SessionLayout& layout, std::uint32_t capacity, std::uint64_t seed,
@@ -66,19 +140,15 @@ SessionTable::SessionTable(const SessionLayout& layout, std::uint32_t capacity, 
 // A slot's bytes are what its function asked for; the record's own bytes are the rest, so that the
 // census of the session and of the slots add up to the memory.
 void SessionTable::name_slot_bytes(FunctionId function) {
-  const SlotSpec& spec = layout_.slot(function).spec;
-  slot_census_[function] =
-      Census(2u * round_up(spec.direction_bytes, 8) + round_up(spec.shared_bytes, 8) + 8);
+  slot_census_[function] = Census(layout_.slot(function).bytes());
 }
 
 std::uint64_t SessionTable::bytes_per_session() const {
   std::uint64_t slots = 0;
-  for (FunctionId f = 0; f < kMaxFunctions; ++f) {
-    if ((layout_.users() & (1u << f)) == 0) continue;
-    const SlotSpec& spec = layout_.slot(f).spec;
-    slots += 2u * round_up(spec.direction_bytes, 8) + round_up(spec.shared_bytes, 8) + 8;
+  for (std::uint32_t rest = layout_.users(); rest != 0; rest &= rest - 1) {
+    slots += layout_.slot(static_cast<FunctionId>(__builtin_ctz(rest))).bytes();
   }
-  const double index = 2 * KeyIndex::bytes_per_key() + sizeof(std::uint64_t);  // keys, wheel link
+  const double index = 2 * four_.index.bytes_per_key() + sizeof(std::uint64_t);  // and wheel link
   return four_.stride - slots + static_cast<std::uint64_t>(index + 0.5);
 }
 
@@ -152,7 +222,7 @@ std::optional<SessionId> SessionTable::open(bool six, Instant now) {
   Half& h = six ? six_ : four_;
   std::uint32_t number = h.free;
   if (number != UINT32_MAX) {
-    h.free = shared(number | (six ? kSixBit : 0)).next_free;
+    h.free = side(number | (six ? kSixBit : 0), 0).fresh;
     prefetch_record(h, h.free);
   } else if (h.used < capacity_) {
     number = h.used++;
@@ -163,10 +233,12 @@ std::optional<SessionId> SessionTable::open(bool six, Instant now) {
   }
   const SessionId session = number | (six ? kSixBit : 0);
   std::memset(h.records.data() + std::size_t{number} * h.stride, 0, h.stride);
-  SessionShared& record = shared(session);
-  record.created = now;
-  record.state = kTaken;
-  side(session, 1).direction = 1;
+  head(session).state = kTaken;
+  for (const std::uint8_t direction : {0, 1}) {
+    FlowSide& half_record = side(session, direction);
+    half_record.last_seen = now;
+    half_record.marks = direction;
+  }
   return session;
 }
 
@@ -178,9 +250,9 @@ bool SessionTable::attach(SessionId session, std::uint8_t direction, const Key& 
   FlowSide* record = h.side(ref);
   if (find_in(h, key, hash) != nullptr) return false;
   std::memcpy(reinterpret_cast<std::byte*>(record) + h.key_offset, &key, sizeof(key));
-  record->egress = egress;
+  record->set_egress(egress);
   if (!h.index.insert(hash, ref, [&](KeyRef r) { return hash_of(h, r); })) return false;
-  shared(session).attached |= static_cast<std::uint8_t>(1u << direction);
+  head(session).state |= static_cast<std::uint8_t>(kAttached << direction);
   return true;
 }
 template bool SessionTable::attach(SessionId, std::uint8_t, const FlowKey4&, std::uint64_t, Side);
@@ -201,12 +273,11 @@ void SessionTable::detach(SessionId session, std::uint8_t direction) {
   Half& h = half(session);
   const KeyRef ref = ((session & ~kSixBit) << 1) | direction;
   h.index.erase(hash_of(h, ref), ref);
-  shared(session).attached &= static_cast<std::uint8_t>(~(1u << direction));
+  head(session).state &= static_cast<std::uint8_t>(~(kAttached << direction));
 }
 
 void SessionTable::commit(SessionId session, Instant now) {
-  SessionShared& record = shared(session);
-  record.state |= kLive;
+  head(session).state |= kLive;
   census_.created(now);
   wheel_.schedule(wheel_index(session), recompute(session));
 }
@@ -215,9 +286,8 @@ void SessionTable::free_record(SessionId session) {
   detach(session, 0);
   detach(session, 1);
   Half& h = half(session);
-  SessionShared& record = shared(session);
-  record.state = 0;
-  record.next_free = h.free;
+  head(session).state = 0;
+  side(session, 0).fresh = h.free;
   h.free = session & ~kSixBit;
 }
 
@@ -233,20 +303,27 @@ void SessionTable::close(SessionId session, Ending why, Instant when) {
   free_record(session);
 }
 
-void SessionTable::waive(SessionId session, FunctionId function) {
+void SessionTable::set_needs(SessionId session, std::uint16_t needs) const {
+  head(session).needs = needs;
   for (const std::uint8_t direction : {0, 1}) {
-    side(session, direction).needs &= static_cast<std::uint16_t>(~(1u << function));
+    std::uint8_t& marks = side(session, direction).marks;
+    marks = static_cast<std::uint8_t>(needs != 0 ? marks | FlowSide::kIncomplete
+                                                 : marks & ~FlowSide::kIncomplete);
   }
 }
 
+void SessionTable::waive(SessionId session, FunctionId function) {
+  set_needs(session, static_cast<std::uint16_t>(needs(session) & ~(1u << function)));
+}
+
 void SessionTable::set_closing(SessionId session, bool closing) {
-  SessionShared& record = shared(session);
+  SessionHead& record = head(session);
   record.state =
       static_cast<std::uint8_t>(closing ? record.state | kClosing : record.state & ~kClosing);
 }
 
 bool SessionTable::closing(SessionId session) const {
-  return (shared(session).state & kClosing) != 0;
+  return (head(session).state & kClosing) != 0;
 }
 
 void SessionTable::for_each(const std::function<void(SessionId)>& visit) const {
@@ -254,7 +331,7 @@ void SessionTable::for_each(const std::function<void(SessionId)>& visit) const {
     const Half& h = six ? six_ : four_;
     for (std::uint32_t number = 0; number < h.used; ++number) {
       const SessionId session = number | (six ? kSixBit : 0);
-      if ((shared(session).state & kLive) != 0) visit(session);
+      if ((head(session).state & kLive) != 0) visit(session);
     }
   }
 }

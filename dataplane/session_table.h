@@ -3,19 +3,22 @@
 // The session table of one worker: one record per bidirectional flow, found by either of two keys,
 // with a slot for every function that asked for one.
 //
-//   record   [ direction 0 | direction 1 | shared ]        each a multiple of a cache line
+//   record   [ direction 0 | direction 1 | more ]        each a multiple of a cache line
 //   direction  FlowSide, the functions' direction slots, the key that packets of it arrive with
-//   shared     SessionShared, the functions' lifetimes, their shared slots
 //
-// A packet of an established IPv4 flow touches one line of the index and one of the record. A
-// direction knows until when the session certainly lives (fresh_until), so that a lookup decides
-// about expiry without the other direction's line.
+// What belongs to the session as a whole (SessionHead, the slots' lifetimes, the functions' shared
+// slots) lies in what the directions have left over, and behind them only when it does not fit: the
+// record of firewall and nat44 over IPv4 is two lines. A packet of an established flow touches one
+// line of the index and one of those.
+//
+// A direction knows for how long the session certainly lives (FlowSide::fresh), so that a lookup
+// decides about expiry without the other direction's line.
 //
 // Each slot has a lifetime of its own, refreshed by packets from the sides its function declared:
-//     deadline = max(slot created, last packet from a refreshing side) + lifetime
+//     deadline = last packet from a refreshing side, the one it was taken with included + lifetime
 // A slot past its deadline is absent, whether or not the wheel has come by; a session ends with its
-// last slot. A slot that ends alone (or is wiped) sets the function's bit in FlowSide::needs, and
-// the next packet takes the slow path for that function only.
+// last slot. A slot that ends alone (or is wiped) is in needs() from then on, and the next packet
+// takes the slow path for that function only.
 #pragma once
 
 #include <algorithm>
@@ -30,17 +33,31 @@
 
 namespace glassbox {
 
-// Half of the record: what a packet of one direction needs. Function slots follow.
+// Half of the record: what a packet of one direction needs. Function slots follow, from kBytes on.
 struct FlowSide {
-  Instant fresh_until;  // the session lives at least until then
-  Instant last_seen;    // the last packet of this direction
-  std::uint32_t
-      lifetime_ms;         // what a packet of this direction adds; 0: it refreshes not every slot
-  std::uint8_t direction;  // 0: as the session was opened
-  Side egress;             // where packets of this direction leave
-  std::uint16_t needs;     // functions that have to admit the flow again
+  static constexpr int kUnitBits = 20;  // spans are counted in 2^20 ns, rounded down
+
+  Instant last_seen;       // the last packet of this direction, or what counts as one
+  std::uint32_t fresh;     // so long after last_seen the session certainly lives
+  std::uint32_t lifetime;  // what a packet of this direction adds; 0: it refreshes not every slot
+  std::uint8_t marks;
+
+  static constexpr std::uint8_t kBackwards = 1;   // direction 1; 0 is as the session was opened
+  static constexpr std::uint8_t kToOutside = 2;   // where packets of this direction leave
+  static constexpr std::uint8_t kIncomplete = 4;  // functions have to admit the flow again
+  static constexpr std::uint32_t kBytes = 17;     // the padding behind it is not its own
+
+  std::uint8_t direction() const { return marks & kBackwards; }
+  Side egress() const { return static_cast<Side>((marks & kToOutside) / kToOutside); }
+  void set_egress(Side side) {
+    marks = static_cast<std::uint8_t>((marks & ~kToOutside) | index_of(side) * kToOutside);
+  }
+  bool incomplete() const { return (marks & kIncomplete) != 0; }
+  // Whether the session certainly lives; else ask SessionTable::revive().
+  bool fresh_at(Instant now) const {
+    return (now - last_seen).count() < std::int64_t{fresh} << kUnitBits;
+  }
 };
-static_assert(sizeof(FlowSide) == 24);
 
 using SessionId = std::uint32_t;
 inline constexpr SessionId kNoSession = UINT32_MAX;
@@ -58,29 +75,46 @@ struct SlotSpec {
   bool wanted() const { return direction_bytes + shared_bytes != 0; }
 };
 
-// Where things lie in a record; made once per chain.
+// Where things lie in a record; made once per chain. An offset is from the start of block 0 or 1
+// (the directions) or 2 (behind them), the same over IPv4 and IPv6.
 class SessionLayout {
  public:
+  SessionLayout() { arrange(); }
   void add(FunctionId function, const SlotSpec& spec);
 
+  struct Place {
+    std::uint16_t block = 0;
+    std::uint16_t offset = 0;
+  };
   struct Slot {
     SlotSpec spec;
     std::uint16_t direction_offset = 0;  // from FlowSide
-    std::uint16_t shared_offset = 0;     // from SessionShared
-    std::uint16_t lifetime_offset = 0;   // from SessionShared
+    Place shared;
+    std::uint16_t life = 0;  // its number among the lifetimes
+    std::uint32_t bytes() const;
   };
   bool empty() const { return users_ == 0; }
   std::uint16_t users() const { return users_; }  // bit per function with a slot
   const Slot& slot(FunctionId function) const { return slots_[function]; }
+  const Place& head() const { return head_; }
+  const Place& lives() const { return lives_; }
   std::uint32_t direction_stride(std::uint32_t key_size) const;
-  std::uint32_t shared_stride() const;
+  std::uint32_t stride(std::uint32_t key_size) const {
+    return 2 * direction_stride(key_size) + behind_;
+  }
 
  private:
+  class Map;
+  void arrange();
+  bool arrange_in(std::uint32_t direction_bytes);
+
   std::array<Slot, kMaxFunctions> slots_{};
   std::uint16_t users_ = 0;
-  std::uint32_t direction_bytes_ = 0;
-  std::uint32_t shared_bytes_ = 0;
   std::uint32_t lifetimes_ = 0;
+  Place head_;
+  Place lives_;
+  std::uint32_t direction_bytes_ = 0;  // without the key
+  std::uint32_t behind_ = 0;           // the third block
 };
 
 // Told when a slot ends, so that its function can free what hangs on it.
@@ -138,14 +172,17 @@ class SessionTable {
 
   // Notes a packet of a live session.
   static void touch(FlowSide& side, Instant now) {
+    const std::int64_t passed = (now - side.last_seen).count() >> FlowSide::kUnitBits;
+    const std::int64_t left = std::int64_t{side.fresh} - passed - 1;
     side.last_seen = now;
-    const Instant until = now + std::chrono::milliseconds(side.lifetime_ms);
-    if (until > side.fresh_until) side.fresh_until = until;
+    side.fresh = side.lifetime != 0
+                     ? side.lifetime
+                     : static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 0, UINT32_MAX));
   }
 
   // --- the slow path --------------------------------------------------------------------------
-  // Decides about a session whose fresh_until has passed: ends the slots whose time has come and
-  // says whether the session is left.
+  // Decides about a session that is not certainly live any more: ends the slots whose time has come
+  // and says whether the session is left.
   bool revive(SessionId session, Instant now);
   // A record with no keys and no slots. nullopt: full (counted as refused). The record that comes
   // after it is fetched into the cache.
@@ -173,7 +210,10 @@ class SessionTable {
   template <typename LifetimeOf>
   void establish(SessionId session, std::uint16_t functions, LifetimeOf lifetime_of, Instant now);
 
-  void occupy(SessionId session, FunctionId function, Nanos lifetime, Instant now);
+  // With a packet of `direction`. Where that does not refresh the slot, the direction that does
+  // counts as heard from.
+  void occupy(SessionId session, FunctionId function, Nanos lifetime, std::uint8_t direction,
+              Instant now);
   void vacate(SessionId session, FunctionId function, Ending why, Instant when);
   // The function has nothing to keep in this session after all.
   void waive(SessionId session, FunctionId function);
@@ -181,6 +221,8 @@ class SessionTable {
   void clear_slot(SessionId session, FunctionId function);
   void set_lifetime(SessionId session, FunctionId function, Nanos lifetime);
   bool occupied(SessionId session, FunctionId function) const;
+  // The functions that have to admit the session again, a bit each.
+  std::uint16_t needs(SessionId session) const { return head(session).needs; }
   // When a slot ends if no packet comes.
   Instant deadline(SessionId session, FunctionId function) const;
   // Marks a session as ended by its endpoints (both FINs, RST): its end counts as closed, and a new
@@ -208,7 +250,7 @@ class SessionTable {
   }
   template <typename T>
   T& shared_slot(SessionId session, FunctionId function) const {
-    return *reinterpret_cast<T*>(shared_bytes(session) + layout_.slot(function).shared_offset);
+    return *reinterpret_cast<T*>(at(session, layout_.slot(function).shared));
   }
 
   const SessionLayout& layout() const { return layout_; }
@@ -221,20 +263,18 @@ class SessionTable {
   void for_each(const std::function<void(SessionId)>& visit) const;
 
  private:
-  struct SessionShared {
-    Instant created;
-    std::uint16_t occupied;
-    std::uint8_t attached;
-    std::uint8_t state;  // kLive, kClosing, kTaken
-    std::uint32_t next_free;
+  struct SessionHead {
+    std::uint16_t occupied;  // bit per function whose slot is taken
+    std::uint16_t needs;
+    std::uint8_t state;
   };
-  static constexpr std::uint8_t kLive = 1;     // committed
-  static constexpr std::uint8_t kClosing = 2;  // its endpoints have ended it
-  static constexpr std::uint8_t kTaken = 4;    // opened, perhaps not committed yet
-  struct SlotLife {
-    std::uint32_t lifetime_ms;
-    std::uint32_t born_ms;  // after the session
-  };
+  static constexpr std::uint32_t kHeadBytes = 5;  // the padding behind it is not its own
+  // Of a record that is not kTaken, FlowSide::fresh of direction 0 is the next free one.
+  static constexpr std::uint8_t kLive = 1;      // committed
+  static constexpr std::uint8_t kClosing = 2;   // its endpoints have ended it
+  static constexpr std::uint8_t kTaken = 4;     // opened, perhaps not committed yet
+  static constexpr std::uint8_t kAttached = 8;  // direction 0; twice that: direction 1
+  friend class SessionLayout;
 
   // The records and the index of one address family.
   struct Half {
@@ -258,11 +298,16 @@ class SessionTable {
 
   Half& half(SessionId session) { return (session & kSixBit) != 0 ? six_ : four_; }
   const Half& half(SessionId session) const { return (session & kSixBit) != 0 ? six_ : four_; }
-  std::byte* shared_bytes(SessionId session) const;
-  SessionShared& shared(SessionId session) const {
-    return *reinterpret_cast<SessionShared*>(shared_bytes(session));
+  std::byte* at(SessionId session, const SessionLayout::Place& place) const;
+  SessionHead& head(SessionId session) const {
+    return *reinterpret_cast<SessionHead*>(at(session, layout_.head()));
   }
-  SlotLife& life(SessionId session, FunctionId function) const;
+  // A slot's lifetime in milliseconds.
+  std::uint32_t& life(SessionId session, FunctionId function) const {
+    return reinterpret_cast<std::uint32_t*>(
+        at(session, layout_.lives()))[layout_.slot(function).life];
+  }
+  void set_needs(SessionId session, std::uint16_t needs) const;
   template <typename Key>
   FlowSide* find_in(const Half& half, const Key& key, std::uint64_t hash) const;
   std::uint64_t hash_of(const Half& half, KeyRef ref) const;
@@ -291,7 +336,6 @@ class SessionTable {
   // After slots or lifetimes of a live session changed, when it may end sooner than the wheel
   // knows.
   void reschedule(SessionId session);
-  void keep_young(SessionId session, Instant now);
   void end_slot(SessionId session, FunctionId function, Ending why, Instant when);
   void free_record(SessionId session);
   Instant on_due(std::uint32_t index, Instant now);
@@ -313,18 +357,14 @@ inline FlowSide& SessionTable::side(SessionId session, std::uint8_t direction) c
   return *half(session).side(((session & ~kSixBit) << 1) | direction);
 }
 
-inline std::byte* SessionTable::shared_bytes(SessionId session) const {
+inline std::byte* SessionTable::at(SessionId session, const SessionLayout::Place& place) const {
   const Half& h = half(session);
-  return h.records.data() + std::size_t{session & ~kSixBit} * h.stride + 2 * h.direction_stride;
-}
-
-inline SessionTable::SlotLife& SessionTable::life(SessionId session, FunctionId function) const {
-  return *reinterpret_cast<SlotLife*>(shared_bytes(session) +
-                                      layout_.slot(function).lifetime_offset);
+  return h.records.data() + std::size_t{session & ~kSixBit} * h.stride +
+         place.block * h.direction_stride + place.offset;
 }
 
 inline bool SessionTable::attached(SessionId session, std::uint8_t direction) const {
-  return (shared(session).attached & (1u << direction)) != 0;
+  return (head(session).state & (kAttached << direction)) != 0;
 }
 
 inline Side SessionTable::ingress(SessionId session, std::uint8_t direction) const {
@@ -335,11 +375,11 @@ inline Side SessionTable::ingress(SessionId session, std::uint8_t direction) con
 }
 
 inline bool SessionTable::live(SessionId session) const {
-  return (shared(session).state & kLive) != 0;
+  return (head(session).state & kLive) != 0;
 }
 
 inline bool SessionTable::occupied(SessionId session, FunctionId function) const {
-  return (shared(session).occupied & (1u << function)) != 0;
+  return (head(session).occupied & (1u << function)) != 0;
 }
 
 template <typename LifetimeOf>

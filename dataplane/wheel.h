@@ -2,7 +2,8 @@
 //
 // A hierarchical timing wheel over the entries of a bounded table. Four levels of 256 slots; a tick
 // is 2^24 ns (16.8 ms), so that the wheel spans 2.3 years; what lies further out waits in the last
-// slot. Links live in an array beside the table (8 bytes an entry), nothing is allocated later.
+// slot. Links (8 bytes an entry) live in an array beside the table or in the entries themselves;
+// nothing is allocated later.
 //
 // The wheel only reclaims. An entry's true deadline is the owner's to know: refreshing an entry
 // does not touch the wheel. When the scheduled time comes the owner is asked, and answers with the
@@ -23,7 +24,21 @@ class Wheel {
  public:
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
-  explicit Wheel(std::uint32_t capacity) : memory_(std::size_t{capacity} * sizeof(Link)) {
+  // As it comes from the kernel, all zero, a link is of an entry that is not scheduled.
+  struct Link {
+    std::uint32_t next;      // one more than the entry; 0: none
+    std::uint32_t previous;  // one more than the entry, or than kHeadFlag | slot
+  };
+
+  explicit Wheel(std::uint32_t capacity)
+      : memory_(std::size_t{capacity} * sizeof(Link)),
+        links_(memory_.data()),
+        stride_(sizeof(Link)) {
+    heads_.fill(kNone);
+  }
+  // The links lie in the entries, `stride` bytes from one to the next. The owner may use a link's
+  // bytes for something else while the entry is not scheduled, and does not cancel() it then.
+  Wheel(std::byte* first, std::size_t stride) : links_(first), stride_(stride) {
     heads_.fill(kNone);
   }
 
@@ -57,11 +72,6 @@ class Wheel {
   static constexpr std::uint32_t kSlots = 1u << kSlotBits;
   static constexpr int kTickBits = 24;
 
-  // As it comes from the kernel, all zero, a link is of an entry that is not scheduled.
-  struct Link {
-    std::uint32_t next;      // one more than the entry; 0: none
-    std::uint32_t previous;  // one more than the entry, or than kHeadFlag | slot
-  };
   static constexpr std::uint32_t kHeadFlag = 1u << 31;
 
   static std::uint64_t tick_of(Instant time) {
@@ -83,9 +93,13 @@ class Wheel {
   // The first tick after the present one at which an occupied slot opens.
   std::uint64_t next_busy_tick() const;
 
-  Link& link(std::uint32_t index) const { return reinterpret_cast<Link*>(memory_.data())[index]; }
+  Link& link(std::uint32_t index) const {
+    return *reinterpret_cast<Link*>(links_ + index * stride_);
+  }
 
   HugeArray memory_;  // of links: touched as entries are used
+  std::byte* links_;
+  std::size_t stride_;
   std::array<std::uint32_t, kLevels * kSlots> heads_;
   std::array<std::uint64_t, kLevels * kSlots / 64> occupied_{};
   std::uint64_t tick_ = 0;  // the present tick: its slot has not been run

@@ -35,8 +35,9 @@ constexpr StateKind kSessionKind = declared({
     .bound = Limit::by("sessions"),
     .idle_lifetime = Limit::by("the longest of its functions' slots"),
     .on_full = OnFull::kRefuse,
-    .if_lost = "the functions' slots, and nothing of its own: the next packet opens it again as far "
-               "as the functions allow",
+    .if_lost =
+        "the functions' slots, and nothing of its own: the next packet opens it again as far "
+        "as the functions allow",
 });
 constexpr StateKind kFragmentKind = declared({
     .name = "fragments",
@@ -134,14 +135,15 @@ void Worker::expire_fragments() {
 void Worker::receive(Side side, Instant now) {
   ports_[index_of(side)]->receive(burst_);
   if (burst_.count == 0) return;
-  ledger_.balance(side).received += burst_.count;
+  if constexpr (kBooks) ledger_.balance(side).received += burst_.count;
   const bool plain = !burst_.stamped && !options_.complete_checksums && observer_ == nullptr;
   if (plain) {
     parse_burst<true>(side, now);
   } else {
     parse_burst<false>(side, now);
   }
-  if (parsed_at_ != nullptr) [[unlikely]] *parsed_at_ = rte_rdtsc();
+  if (parsed_at_ != nullptr) [[unlikely]]
+    *parsed_at_ = rte_rdtsc();
   if (sessions_->layout().empty()) {
     batch_.assign(packets_.data(), burst_.count);
     run_batch(side);
@@ -250,7 +252,7 @@ void Worker::leave(Packet& packet) {
 // What came in by `from` and got through, all of it received.
 void Worker::forward(PacketBatch& batch, Side from) {
   const std::size_t side = index_of(opposite(from));
-  ledger_.balance(from).forwarded += batch.size();
+  if constexpr (kBooks) ledger_.balance(from).forwarded += batch.size();
   outgoing_[side].push(batch);
   if (observer_ == nullptr) [[likely]]
     return;
@@ -295,7 +297,7 @@ void Worker::flush(Side side) {
     outgoing.sort_by_cause();
     std::ranges::stable_sort(observed, {}, &Packet::cause);
   }
-  Balance& balance = ledger_.balance(side);
+  [[maybe_unused]] Balance& balance = ledger_.balance(side);
   for (std::size_t done = 0; done < outgoing.size();) {
     rte_mbuf** mbufs = outgoing.mbufs() + done;
     const auto count =
@@ -305,8 +307,10 @@ void Worker::flush(Side side) {
       for (std::uint16_t i = 0; i < count; ++i) observer_->transmitted(observed[done + i], side);
     }
     const std::uint16_t sent = ports_[index_of(side)]->transmit(mbufs, count);
-    balance.transmitted += sent;
-    balance.unsent += count - sent;
+    if constexpr (kBooks) {
+      balance.transmitted += sent;
+      balance.unsent += count - sent;
+    }
     for (std::uint16_t i = sent; i < count; ++i) {
       if (observer_ != nullptr) observer_->unsent(observed[done + i], side);
       rte_pktmbuf_free(mbufs[i]);
@@ -326,7 +330,7 @@ void Worker::end_turn(Instant now) {
     if (sessions_->live(session)) sessions_->close(session, Ending::kClosed, now);
   }
   ended_.clear();
-  assert(Ledger::balanced(ledger_.total()));
+  assert(!kBooks || Ledger::balanced(ledger_.total()));
 }
 
 // --- beside the turn ---------------------------------------------------------------------------

@@ -132,7 +132,7 @@ class Worker final : public SlotOwner {
   static void join(Packet& packet, FlowSide* flow) {
     SessionTable::touch(*flow, packet.time);
     packet.flow = flow;
-    packet.egress = flow->egress;
+    packet.egress = flow->egress();
   }
   void count_refreshed(std::uint32_t packets, Side side);
 

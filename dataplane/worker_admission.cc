@@ -100,8 +100,8 @@ bool Worker::make_way(const FlowSide* other, const Opening& opening) {
   if (in_the_way == opening.session) return false;
   run_earlier();
   if (!sessions_->live(in_the_way) || !sessions_->revive(in_the_way, opening.now)) return true;
-  if (other->needs == 0) return false;
-  sessions_->detach(in_the_way, other->direction);
+  if (!other->incomplete()) return false;
+  sessions_->detach(in_the_way, other->direction());
   return true;
 }
 
@@ -128,7 +128,8 @@ bool Worker::connect(const Opening& opening) {
 void Worker::occupy_accepted(const Opening& opening) {
   for (std::uint32_t rest = accepted_ & sessions_->layout().users(); rest != 0; rest &= rest - 1) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
-    sessions_->occupy(opening.session, function, admissions_[function].lifetime, opening.now);
+    sessions_->occupy(opening.session, function, admissions_[function].lifetime, opening.direction,
+                      opening.now);
   }
 }
 
@@ -142,13 +143,13 @@ void Worker::clear_slots(SessionId session, std::uint16_t functions) {
 bool Worker::complete_session(Packet& packet, FlowSide* flow) {
   table_changed_ = true;
   const SessionId session = sessions_->id_of(flow);
-  const std::uint8_t direction = flow->direction;
+  const std::uint8_t direction = flow->direction();
   const std::uint8_t back = direction ^ 1;
   Opening opening{packet,         packet.arriving_tuple(),
                   packet.ingress, opposite(packet.ingress),
                   session,        direction,
                   true,           packet.time};
-  const std::uint16_t needed = flow->needs;
+  const std::uint16_t needed = sessions_->needs(session);
   if (!run_admission(opening, needed, packet)) {
     clear_slots(session, needed);
     return false;
@@ -168,7 +169,7 @@ bool Worker::complete_session(Packet& packet, FlowSide* flow) {
       rte_pktmbuf_free(packet.mbuf);
       return false;
     }
-    flow->egress = opening.egress;
+    flow->set_egress(opening.egress);
   }
   const std::uint16_t passed = passed_;
   occupy_accepted(opening);

@@ -20,7 +20,7 @@ inline bool Worker::join_established(Packet& packet, FlowSide* flow, std::uint32
   const bool plain = flow != nullptr && (packet.flags & kAsked) == (kIpv4 | kKeyed) &&
                      !is_pure_syn(packet.tcp_flags);
   if (!plain || !(SessionTable::key4_at(flow, key_offset) == packet.key4) ||
-      packet.time >= flow->fresh_until || flow->needs != 0) {
+      !flow->fresh_at(packet.time) || flow->incomplete()) {
     return false;
   }
   join(packet, flow);
@@ -98,7 +98,7 @@ void Worker::run_earlier() {
 }
 
 void Worker::count_refreshed(std::uint32_t packets, Side side) {
-  if (packets == 0) return;
+  if (!kBooks || packets == 0) return;
   sessions_->census().refreshed(packets);
   for (std::uint32_t rest = sessions_->layout().users(); rest != 0; rest &= rest - 1) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
@@ -119,7 +119,7 @@ FlowSide* Worker::find_live(Packet& packet) {
                                      : sessions_->find(packet.key6, sessions_->hash(packet.key6));
   if (flow == nullptr) return nullptr;
   const SessionId session = sessions_->id_of(flow);
-  if (packet.time >= flow->fresh_until) {
+  if (!flow->fresh_at(packet.time)) {
     run_earlier();
     table_changed_ = true;
     if (!sessions_->live(session) || !sessions_->revive(session, packet.time)) return nullptr;
@@ -144,7 +144,7 @@ bool Worker::resolve_session(Packet& packet) {
   FlowSide* flow = find_live(packet);
   if (packet.has(kRelated)) {
     packet.flow = flow;
-    if (flow != nullptr) packet.egress = flow->egress;
+    if (flow != nullptr) packet.egress = flow->egress();
     return true;
   }
   if (flow == nullptr) {
@@ -155,7 +155,7 @@ bool Worker::resolve_session(Packet& packet) {
     run_earlier();
     return open_session(packet, sessions_->id_of(flow));
   }
-  if (flow->needs != 0) return complete_session(packet, flow);
+  if (flow->incomplete()) return complete_session(packet, flow);
   join(packet, flow);
   return true;
 }

@@ -97,8 +97,11 @@ Tuple addresses_of(const Packet& packet) {
 
 // Whether the packet's session is one that this function still knows. (Packets of the flow itself
 // have been through admit() again when it does not.)
-bool has_connection(const Packet& packet, FunctionId self) {
-  return packet.flow != nullptr && (packet.flow->needs & (1u << self)) == 0;
+bool has_connection(const Packet& packet, Context& context) {
+  if (packet.flow == nullptr) return false;
+  if (!packet.flow->incomplete()) return true;
+  const SessionTable& sessions = context.sessions();
+  return (sessions.needs(sessions.id_of(packet.flow)) & (1u << context.self())) == 0;
 }
 
 // Places in kFirewallKinds.
@@ -134,20 +137,20 @@ class Firewall final : public NetworkFunction {
         judge_without_connection(*packet, context);
         continue;
       }
-      const auto& slot = SessionTable::slot_at<const FirewallSlot>(*packet->flow, offset);
-      if ((slot.watch & kFollowsWindow) != 0) {
+      const auto watch = SessionTable::slot_at<const FirewallWatch>(*packet->flow, offset);
+      if ((watch & kFollowsWindow) != 0) {
         windows_.prefetch(*packet->flow);
         tracked[count++] = packet;
-      } else if ((packet->tcp_flags & slot.watch) != 0) [[unlikely]] {
-        follow_tcp(*packet, slot, context);
+      } else if ((packet->tcp_flags & watch) != 0) [[unlikely]] {
+        follow_tcp(*packet, context);
       }
     }
     for (std::uint16_t i = 0; i < count; ++i) {
       Packet& packet = *tracked[i];
-      const auto& slot = SessionTable::slot_at<const FirewallSlot>(*packet.flow, offset);
-      const std::uint8_t turning = slot.watch & static_cast<std::uint8_t>(~kFollowsWindow);
+      const auto watch = SessionTable::slot_at<const FirewallWatch>(*packet.flow, offset);
+      const auto turning = static_cast<std::uint8_t>(watch & ~kFollowsWindow);
       if (in_window(packet, context) && (packet.tcp_flags & turning) != 0) [[unlikely]]
-        follow_tcp(packet, slot, context);
+        follow_tcp(packet, context);
     }
   }
 
@@ -166,7 +169,7 @@ class Firewall final : public NetworkFunction {
   }
 
   void retire(SessionId session, Ending why, Instant when, Context& context) override {
-    if ((slot_of(session, context).watch & kFollowsWindow) != 0) windows_.end(why, when);
+    if ((watch_of(session, context) & kFollowsWindow) != 0) windows_.end(why, when);
   }
 
   void forget(std::size_t kind, Context& context) override;
@@ -223,17 +226,17 @@ class Firewall final : public NetworkFunction {
   Nanos open_connection(const Opening& opening, RuleNumber rule, Context& context) const;
   Nanos lifetime_without_tcp(const Packet& packet) const;
   bool in_window(Packet& packet, Context& context);
-  void follow_tcp(const Packet& packet, FirewallSlot slot, Context& context);
-  void begin_window(const Packet& packet, FirewallSlot& slot, Context& context);
+  void follow_tcp(const Packet& packet, Context& context);
+  void begin_window(const Packet& packet, SessionId session, Context& context);
   void forget_windows(Context& context);
   void judge_without_connection(Packet& packet, Context& context);
   void count_rules(Instant now);
   std::optional<FirewallReason> reason_without_connection(const Packet& packet);
   // The same in both directions.
-  static const FirewallSlot& slot_of(SessionId session, Context& context) {
-    return context.direction_slot<FirewallSlot>(context.sessions().side(session, 0));
+  static FirewallWatch watch_of(SessionId session, Context& context) {
+    return context.direction_slot<FirewallWatch>(context.sessions().side(session, 0));
   }
-  static void write_slot(SessionId session, const FirewallSlot& slot, Context& context);
+  static void watch(SessionId session, FirewallWatch what, Context& context);
 
   const Policy policy_;
   const Timers timers_;
@@ -248,10 +251,10 @@ class Firewall final : public NetworkFunction {
   std::uint64_t max_sessions_;
 };
 
-void Firewall::write_slot(SessionId session, const FirewallSlot& slot, Context& context) {
+void Firewall::watch(SessionId session, FirewallWatch what, Context& context) {
   SessionTable& sessions = context.sessions();
   for (const std::uint8_t direction : {0, 1}) {
-    context.direction_slot<FirewallSlot>(sessions.side(session, direction)) = slot;
+    context.direction_slot<FirewallWatch>(sessions.side(session, direction)) = what;
   }
 }
 
@@ -262,19 +265,16 @@ Nanos Firewall::lifetime_without_tcp(const Packet& packet) const {
 
 // Fills the slot; returns its lifetime.
 Nanos Firewall::open_connection(const Opening& opening, RuleNumber rule, Context& context) const {
-  FirewallSlot slot{};
-  slot.client = opening.direction;
-  slot.rule = rule;
-  Nanos lifetime = lifetime_without_tcp(opening.packet);
-  if (opening.packet.has(kTcp)) {
-    const TcpState state = next(TcpState::kClosed, TcpEnd::kClient, segment_of(opening.packet));
-    slot.state = static_cast<std::uint8_t>(state);
-    slot.watch = watched_flags(state);
-    lifetime = tcp_lifetime(state);
-    context.sessions().set_closing(opening.session, is_closing(state));
-  }
-  write_slot(opening.session, slot, context);
-  return lifetime;
+  auto& connection = context.shared_slot<FirewallConnection>(opening.session);
+  connection = FirewallConnection{};
+  if (opening.direction != 0) connection.state_and_client = FirewallConnection::kClient;
+  connection.set_rule(rule);
+  if (!opening.packet.has(kTcp)) return lifetime_without_tcp(opening.packet);
+  const TcpState state = next(TcpState::kClosed, TcpEnd::kClient, segment_of(opening.packet));
+  connection.set_state(state);
+  watch(opening.session, watched_flags(state), context);
+  context.sessions().set_closing(opening.session, is_closing(state));
+  return tcp_lifetime(state);
 }
 
 // Of a connection whose windows are known: false when the packet is dropped, or says nothing of the
@@ -289,28 +289,30 @@ inline bool Firewall::in_window(Packet& packet, Context& context) {
 }
 
 // The first SYN: what the connection's ends say of themselves is known from here on.
-void Firewall::begin_window(const Packet& packet, FirewallSlot& slot, Context& context) {
+void Firewall::begin_window(const Packet& packet, SessionId session, Context& context) {
   windows_.begin(*packet.flow, packet.time);
   windows_.follow(packet);
-  slot.watch |= kFollowsWindow;
-  write_slot(context.sessions().id_of(packet.flow), slot, context);
+  const FirewallWatch before = watch_of(session, context);
+  watch(session, static_cast<FirewallWatch>(before | kFollowsWindow), context);
 }
 
 // A segment that may move the connection's state.
-void Firewall::follow_tcp(const Packet& packet, FirewallSlot slot, Context& context) {
-  const bool opens = (packet.tcp_flags & (kTcpTurningPoints | kTcpAck)) == kTcpSyn;
-  if (opens && policy_.track_windows && (slot.watch & kFollowsWindow) == 0) {
-    begin_window(packet, slot, context);
-  }
-  const auto before = static_cast<TcpState>(slot.state);
-  const TcpEnd sender = packet.flow->direction == slot.client ? TcpEnd::kClient : TcpEnd::kServer;
-  const TcpState after = next(before, sender, segment_of(packet));
-  if (after == before) return;
+void Firewall::follow_tcp(const Packet& packet, Context& context) {
   SessionTable& sessions = context.sessions();
   const SessionId session = sessions.id_of(packet.flow);
-  slot.state = static_cast<std::uint8_t>(after);
-  slot.watch = static_cast<std::uint8_t>((slot.watch & kFollowsWindow) | watched_flags(after));
-  write_slot(session, slot, context);
+  const bool opens = (packet.tcp_flags & (kTcpTurningPoints | kTcpAck)) == kTcpSyn;
+  if (opens && policy_.track_windows && (watch_of(session, context) & kFollowsWindow) == 0) {
+    begin_window(packet, session, context);
+  }
+  auto& connection = context.shared_slot<FirewallConnection>(session);
+  const TcpState before = connection.state();
+  const TcpEnd sender =
+      packet.flow->direction() == connection.client() ? TcpEnd::kClient : TcpEnd::kServer;
+  const TcpState after = next(before, sender, segment_of(packet));
+  if (after == before) return;
+  connection.set_state(after);
+  const FirewallWatch follows = watch_of(session, context) & kFollowsWindow;
+  watch(session, static_cast<FirewallWatch>(follows | watched_flags(after)), context);
   sessions.set_lifetime(session, context.self(), tcp_lifetime(after));
   sessions.set_closing(session, is_closing(after));
 }
@@ -332,7 +334,7 @@ void Firewall::forget(std::size_t kind, Context& context) {
   SessionTable& sessions = context.sessions();
   sessions.for_each([&](SessionId session) {
     if (!sessions.occupied(session, context.self())) return;
-    if (slot_of(session, context).rule == kNoRule) return;
+    if (context.shared_slot<FirewallConnection>(session).rule() == kNoRule) return;
     sessions.vacate(session, context.self(), Ending::kForgotten, context.now());
   });
 }
@@ -342,17 +344,16 @@ void Firewall::forget_windows(Context& context) {
   SessionTable& sessions = context.sessions();
   sessions.for_each([&](SessionId session) {
     if (!sessions.occupied(session, context.self())) return;
-    FirewallSlot slot = slot_of(session, context);
-    if ((slot.watch & kFollowsWindow) == 0) return;
+    const FirewallWatch before = watch_of(session, context);
+    if ((before & kFollowsWindow) == 0) return;
     windows_.end(Ending::kForgotten, context.now());
-    slot.watch &= static_cast<std::uint8_t>(~kFollowsWindow);
-    write_slot(session, slot, context);
+    watch(session, static_cast<FirewallWatch>(before & ~kFollowsWindow), context);
   });
 }
 
 // Packets that have no session, and ICMP errors.
 void Firewall::judge_without_connection(Packet& packet, Context& context) {
-  if (packet.has(kRelated) && has_connection(packet, context.self())) return;
+  if (packet.has(kRelated) && has_connection(packet, context)) return;
   const std::optional<FirewallReason> reason = reason_without_connection(packet);
   if (reason) context.drop(packet, id(*reason));
 }

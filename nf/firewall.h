@@ -29,6 +29,7 @@
 #pragma once
 
 #include "dataplane/network_function.h"
+#include "dataplane/tcp_state.h"
 #include "nf/firewall_rules.h"
 #include "nf/firewall_windows.h"
 
@@ -164,27 +165,40 @@ inline constexpr std::array<DropReason, static_cast<std::size_t>(FirewallReason:
          "offered and sent (tcp_window: track)"},
     }};
 
-// In each direction's part of the session, the same in both.
-struct FirewallSlot {
-  std::uint8_t watch;   // look at packets with any of these TCP flags; and kFollowsWindow
-  std::uint8_t state;   // TcpState
-  std::uint8_t client;  // the direction whose packets come from the end that opened the flow
-  std::uint8_t unused;
-  RuleNumber rule;  // the rule that accepted it; kNoRule: the default
-  std::uint16_t unused_too;
+// In each direction's part of the session, the same in both: look at packets with any of these TCP
+// flags; and kFollowsWindow.
+using FirewallWatch = std::uint8_t;
+// Where no state is moved by the flag of this bit (CWR): the session has a window tracker.
+inline constexpr FirewallWatch kFollowsWindow = 0x80;
+
+// The session's part. In bytes, so that it fits into what the record has left over.
+struct FirewallConnection {
+  std::uint8_t state_and_client = 0;
+  std::array<std::uint8_t, 2> rule_bytes{};
+
+  static constexpr std::uint8_t kClient = 0x80;  // the flow was opened by packets of direction 1
+  TcpState state() const { return static_cast<TcpState>(state_and_client & ~kClient); }
+  void set_state(TcpState state) {
+    state_and_client =
+        static_cast<std::uint8_t>((state_and_client & kClient) | static_cast<std::uint8_t>(state));
+  }
+  // The direction whose packets come from the end that opened the flow.
+  std::uint8_t client() const { return (state_and_client & kClient) / kClient; }
+  // The rule that accepted it; kNoRule: the default.
+  RuleNumber rule() const { return static_cast<RuleNumber>(rule_bytes[0] << 8 | rule_bytes[1]); }
+  void set_rule(RuleNumber rule) {
+    rule_bytes = {static_cast<std::uint8_t>(rule >> 8), static_cast<std::uint8_t>(rule)};
+  }
 };
-static_assert(sizeof(FirewallSlot) == 8);
-// In FirewallSlot::watch, where no state is moved by the flag of this bit (CWR): the session has a
-// window tracker.
-inline constexpr std::uint8_t kFollowsWindow = 0x80;
+static_assert(sizeof(FirewallConnection) == 3);
 
 inline constexpr FunctionSpec kFirewallSpec = {
     .name = "firewall",
     .summary = "Accepts, drops or rejects flows by ordered rules and passes the answers.",
     .parameters = kFirewallParameters,
     .kinds = kFirewallKinds,
-    .slot = {.direction_bytes = sizeof(FirewallSlot),
-             .shared_bytes = 0,
+    .slot = {.direction_bytes = sizeof(FirewallWatch),
+             .shared_bytes = sizeof(FirewallConnection),
              .refreshed_by = kBothSides},
     .reasons = kFirewallReasons,
     .edits = {},

@@ -27,7 +27,7 @@ class FirewallWindows {
   void prefetch(const FlowSide& flow) const { __builtin_prefetch(&at(flow), 1); }
   // A segment of a connection that has a tracker.
   TcpWindow::Answer follow(const Packet& packet) const {
-    return at(*packet.flow).follow(packet.flow->direction, read(packet));
+    return at(*packet.flow).follow(packet.flow->direction(), read(packet));
   }
 
   Census& census() { return census_; }

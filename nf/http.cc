@@ -238,7 +238,7 @@ void Http::process(PacketBatch& batch, Context& context) {
       continue;
     }
     HttpConnection& connection = connections_[number - 1];
-    const bool from_client = packet->flow->direction == connection.client;
+    const bool from_client = packet->flow->direction() == connection.client;
     if (packet->has(kRelated)) {
       editor_.process_error(*packet, connection.sides[from_client ? 1 : 0].stream, context);
     } else if (packet->has(kTcp)) {
@@ -303,7 +303,7 @@ void Http::condemn(Packet& packet, HttpConnection& connection, bool from_client,
   }
   const LinkType link = packet.l3 == 0 ? LinkType::kRawIp : LinkType::kEthernet;
   FlowSide& flow = *packet.flow;
-  FlowSide& back = context.sessions().side(context.sessions().id_of(&flow), flow.direction ^ 1);
+  FlowSide& back = context.sessions().side(context.sessions().id_of(&flow), flow.direction() ^ 1);
   const std::uint32_t to_server = editor_.sent_edited(request.stream);
   const std::uint32_t to_client = editor_.sent_edited(response.stream);
   const Side toward = opposite(packet.ingress);
@@ -328,7 +328,7 @@ void Http::send_page(const Packet& packet, const HttpConnection& connection, Con
       {reinterpret_cast<const std::uint8_t*>(page.data()), page.size()}, context.pool());
   if (mbuf == nullptr) return;
   FlowSide& back =
-      context.sessions().side(context.sessions().id_of(packet.flow), packet.flow->direction ^ 1);
+      context.sessions().side(context.sessions().id_of(packet.flow), packet.flow->direction() ^ 1);
   context.inject(mbuf, packet.ingress, &back, &packet);
 }
 
@@ -350,7 +350,7 @@ void Http::refuse_condemned(Packet& packet, HttpConnection& connection, bool fro
                           rte_cpu_to_be_16(0xffff)};
       rte_mbuf* ack = make_answer(packet, answer, RTE_TCP_ACK_FLAG, {}, context.pool());
       FlowSide& back = context.sessions().side(context.sessions().id_of(packet.flow),
-                                               packet.flow->direction ^ 1);
+                                               packet.flow->direction() ^ 1);
       if (ack != nullptr) context.inject(ack, packet.ingress, &back, &packet);
     }
   }

@@ -22,8 +22,8 @@
 // After a gap a pattern cannot match across it, may be reported again, and ^ matches behind it.
 //
 // Not defended against: segments that the receiver will not accept (bad checksum, expired TTL, a
-// forged SYN, RST or ACK in place) are taken for real, and a retransmission may differ from the copy
-// that was scanned.
+// forged SYN, RST or ACK in place) are taken for real, and a retransmission may differ from the
+// copy that was scanned.
 #pragma once
 
 #include <memory>
@@ -38,24 +38,48 @@ namespace glassbox {
 inline constexpr std::array<std::string_view, 2> kInspectOnLimit = {"pass", "drop"};
 
 inline constexpr std::array<Parameter, 8> kInspectParameters = {{
-    {.name = "rules", .type = ParameterType::kRows, .help = "what to look for", .required = true,
+    {.name = "rules",
+     .type = ParameterType::kRows,
+     .help = "what to look for",
+     .required = true,
      .columns = kInspectRuleColumns},
-    {.name = "streams", .type = ParameterType::kInteger, .default_value = "4096",
-     .help = "TCP directions scanned at a time, per worker", .minimum = 1, .maximum = 1 << 22},
-    {.name = "window", .type = ParameterType::kInteger, .default_value = "65536",
-     .help = "bytes of early segments kept per direction", .minimum = 0, .maximum = 1 << 20},
-    {.name = "pool", .type = ParameterType::kInteger, .default_value = "16777216",
-     .help = "bytes for copies of early segments, per worker (only log rules)", .minimum = 2048,
-     .maximum = std::int64_t{1} << 32},
-    {.name = "held", .type = ParameterType::kInteger, .default_value = "512",
-     .help = "early packets held at a time, per worker (drop and reset rules)", .minimum = 1,
+    {.name = "streams",
+     .type = ParameterType::kInteger,
+     .default_value = "4096",
+     .help = "TCP directions scanned at a time, per worker",
+     .minimum = 1,
+     .maximum = 1 << 22},
+    {.name = "window",
+     .type = ParameterType::kInteger,
+     .default_value = "65536",
+     .help = "bytes of early segments kept per direction",
+     .minimum = 0,
      .maximum = 1 << 20},
-    {.name = "hold_timeout", .type = ParameterType::kDuration, .default_value = "5s",
+    {.name = "pool",
+     .type = ParameterType::kInteger,
+     .default_value = "16777216",
+     .help = "bytes for copies of early segments, per worker (only log rules)",
+     .minimum = 2048,
+     .maximum = std::int64_t{1} << 32},
+    {.name = "held",
+     .type = ParameterType::kInteger,
+     .default_value = "512",
+     .help = "early packets held at a time, per worker (drop and reset rules)",
+     .minimum = 1,
+     .maximum = 1 << 20},
+    {.name = "hold_timeout",
+     .type = ParameterType::kDuration,
+     .default_value = "5s",
      .help = "how long held packets wait for the bytes before them"},
-    {.name = "on_limit", .type = ParameterType::kChoice, .default_value = "pass",
-     .help = "what cannot be scanned in order: pass (and count) or, with drop and reset rules, drop",
+    {.name = "on_limit",
+     .type = ParameterType::kChoice,
+     .default_value = "pass",
+     .help =
+         "what cannot be scanned in order: pass (and count) or, with drop and reset rules, drop",
      .choices = kInspectOnLimit},
-    {.name = "idle", .type = ParameterType::kDuration, .default_value = "300s",
+    {.name = "idle",
+     .type = ParameterType::kDuration,
+     .default_value = "300s",
      .help = "idle lifetime of a flow's position and stream"},
 }};
 
@@ -119,15 +143,19 @@ inline constexpr FunctionSpec kInspectSpec = {
     .summary = "Scans TCP streams in sequence order and UDP datagrams for patterns.",
     .parameters = kInspectParameters,
     .kinds = kInspectKinds,
-    .slot = {.direction_bytes = sizeof(InspectSlot), .shared_bytes = 0,
-             .refreshed_by = kBothSides},
+    .slot = {.direction_bytes = sizeof(InspectSlot), .shared_bytes = 0, .refreshed_by = kBothSides},
     .reasons = kInspectReasons,
     .edits = {},
     .reads = Reads::kPayload,
     .injects = true,  // reset rules
-    .facets = {.layer = "application, without knowing the protocol", .explicitness = "implicit",
-               .hops = "multihop", .placement = "in-line", .purpose = "functional",
-               .work = "routing", .state = "soft", .recovery = "restart",
+    .facets = {.layer = "application, without knowing the protocol",
+               .explicitness = "implicit",
+               .hops = "multihop",
+               .placement = "in-line",
+               .purpose = "functional",
+               .work = "routing",
+               .state = "soft",
+               .recovery = "restart",
                .catalogue = "2.10 application firewalls with drop or reset rules; with log rules "
                             "alone 2.23, not a middlebox"},
 };
@@ -232,7 +260,7 @@ class Inspect final : public NetworkFunction {
     return context.direction_slot<InspectSlot>(side);
   }
   FlowSide& other(const FlowSide& side, const Context& context) const {
-    return context.sessions().side(context.sessions().id_of(&side), side.direction ^ 1);
+    return context.sessions().side(context.sessions().id_of(&side), side.direction() ^ 1);
   }
   static std::uint32_t number_of(const InspectSlot& slot) { return slot.stream - 1; }
   Stream& stream_of(const InspectSlot& slot) { return streams_[number_of(slot)]; }
@@ -242,7 +270,7 @@ class Inspect final : public NetworkFunction {
   std::optional<StreamPool> pool_;  // absent: no rule is for TCP
   std::vector<Stream> streams_;
   std::optional<SegmentCopies> copies_;
-  std::optional<HeldSegments> held_;  // present: early packets are held
+  std::optional<HeldSegments> held_;    // present: early packets are held
   std::vector<std::uint8_t> datagram_;  // where a chained datagram is joined
   Census stream_census_;
   Census no_segments_;  // of a chain without rules for TCP

@@ -240,6 +240,8 @@ Nat44::Nat44(const Build& build)
       seed_(build.seed),
       mappings_(pool_, mapping_options(build)) {}
 
+void Nat44::start(Context& context) { mappings_.prepare_for(context.sessions().capacity()); }
+
 Census* Nat44::census(std::size_t index) {
   switch (index) {
     case kMappingKind:

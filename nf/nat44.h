@@ -50,6 +50,7 @@ class Nat44 final : public NetworkFunction {
   explicit Nat44(const Build& build);
 
   void process(PacketBatch& batch, Context& context) override;
+  void start(Context& context) override;
   Admission admit(Opening& opening, Context& context) override;
   void foresee(std::span<FlowKey4> openers, Context& context) override;
   void undo(const Opening& opening, Context& context) override;
@@ -98,8 +99,9 @@ class Nat44 final : public NetworkFunction {
   void follow_tcp(const Packet& packet, SessionId session, NatSession& slot, Context& context);
   void note_answer(const Packet& packet, SessionId session, NatSession& slot, Context& context);
   // The mapping that a hairpin's packets of a direction are for.
-  static Mappings::Index addressee(const NatSession& slot, std::uint8_t direction);
-  void turn_back(Packet& packet, const NatSession& slot, Context& context) const;
+  Mappings::Index addressee(SessionId session, const NatSession& slot,
+                            std::uint8_t direction) const;
+  void turn_back(Packet& packet, SessionId session, const NatSession& slot, Context& context) const;
 
   static void forget_sessions(bool with_keys, Context& context);
 

@@ -206,11 +206,11 @@ void Nat44::translate(SessionId session, std::uint8_t direction, Tuple& tuple, S
   const AddressRewrite& rewrite = nat_rewrite(session, direction, sessions);
   if ((rewrite.flags & kNatBound) == 0) return;
   const bool source = rewrite.end == AddressRewrite::End::kSource;
-  (source ? tuple.source : tuple.destination) = IpAddress::from_network(&rewrite.address, 4);
+  (source ? tuple.source : tuple.destination) = IpAddress::from_network(rewrite.address.data(), 4);
   (source ? tuple.source_port : tuple.destination_port) = rte_be_to_cpu_16(rewrite.port);
   const NatSession& slot = sessions.slot(session);
   if ((slot.notes & NatSession::kHairpin) == 0) return;
-  set_destination(tuple, mappings_.inside(addressee(slot, direction)));
+  set_destination(tuple, mappings_.inside(addressee(session, slot, direction)));
   egress = Side::kInside;
 }
 
@@ -222,7 +222,6 @@ void Nat44::retire(SessionId session, Ending why, Instant when, Context& context
 // A translation comes from its mapping, and with it the tuple by which what the outside sends finds
 // the session. A session that is forgotten alone leaves both to be found again.
 void Nat44::forget(std::size_t kind, Context& context) {
-  const NatSessions sessions{context.sessions(), context.self()};
   const std::uint64_t chance = nat_chance(seed_, context.epoch());
   switch (kind) {
     case kSessionKind:
@@ -240,7 +239,7 @@ void Nat44::forget_sessions(bool with_keys, Context& context) {
   const auto bit = static_cast<std::uint16_t>(1u << context.self());
   sessions.for_each([&](SessionId session) {
     const bool occupied = sessions.occupied(session, context.self());
-    const bool lost_before = (sessions.side(session, 0).needs & bit) != 0;
+    const bool lost_before = (sessions.needs(session) & bit) != 0;
     if (with_keys && (occupied || lost_before)) {
       for (const std::uint8_t direction : {0, 1}) {
         const bool outside = sessions.attached(session, direction) &&

@@ -11,13 +11,12 @@ namespace {
 constexpr int kSessionsAsked = 8;
 // Records reclaimed at once when ports or records have run out.
 constexpr std::uint32_t kReclaimOnShortage = 256;
+// Keys per bucket of ten when all records are in use.
+constexpr double kIndexLoad = 8.0;
 
 // A session has two links; a node is one of them. Zero is no node.
 std::uint32_t node_of(SessionId session, std::uint32_t which) { return (session << 1 | which) + 1; }
 SessionId session_of(std::uint32_t node) { return (node - 1) >> 1; }
-NatSession::Link& link_of(std::uint32_t node, const NatSessions& sessions) {
-  return sessions.slot(session_of(node)).links[(node - 1) & 1];
-}
 
 std::uint64_t mixed(std::uint64_t value) {  // splitmix64's finalizer
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -41,23 +40,28 @@ std::uint64_t hash_of(const KeyHasher& hasher, const NatEndpoint& endpoint, std:
 
 }  // namespace
 
+NatSession::Link& Mappings::link_of(std::uint32_t node, const NatSessions& sessions) const {
+  const SessionId session = session_of(node);
+  return ((node - 1) & 1) == 0 ? sessions.slot(session).link : peer_link(session);
+}
+
 Mappings::Mappings(const AddressPool& pool, const Options& options)
     : pool_(pool),
       options_(options),
       hasher_(options.seed),
       ports_(pool.size(), options.share),
-      by_inside_(options.capacity),
-      by_external_(options.capacity),
+      by_inside_(options.capacity, kIndexLoad),
+      by_external_(options.capacity, kIndexLoad),
       records_(std::size_t{options.capacity} * sizeof(Record)),
-      wheel_(options.capacity) {
-  const auto bytes = static_cast<std::uint64_t>(sizeof(Record) + sizeof(std::uint64_t) +
-                                                2 * KeyIndex::bytes_per_key() + 0.5);
+      wheel_(records_.data() + offsetof(Record, link), sizeof(Record)) {
+  const auto bytes =
+      static_cast<std::uint64_t>(sizeof(Record) + 2 * by_inside_.bytes_per_key() + 0.5);
   mapping_census_ = Census(bytes);
   hold_down_census_ = Census(bytes);
 }
 
-NatEndpoint Mappings::inside(Index mapping) const { return record(mapping).inside; }
-NatEndpoint Mappings::external(Index mapping) const { return record(mapping).external; }
+NatEndpoint Mappings::inside(Index mapping) const { return record(mapping).inside(); }
+NatEndpoint Mappings::external(Index mapping) const { return record(mapping).external(); }
 
 // --- lookup ------------------------------------------------------------------------------------
 
@@ -69,11 +73,11 @@ std::uint64_t Mappings::hash_external(const NatEndpoint& endpoint) const {
 }
 
 Mappings::Index Mappings::lookup_inside(const NatEndpoint& inside, std::uint64_t hash) const {
-  return by_inside_.find(hash, [&](KeyRef ref) { return record(ref).inside == inside; });
+  return by_inside_.find(hash, [&](KeyRef ref) { return record(ref).inside() == inside; });
 }
 Mappings::Index Mappings::lookup_external(const NatEndpoint& external) const {
   return by_external_.find(hash_external(external),
-                           [&](KeyRef ref) { return record(ref).external == external; });
+                           [&](KeyRef ref) { return record(ref).external() == external; });
 }
 
 Mappings::Index Mappings::find_inside(const NatEndpoint& inside, const NatSessions& sessions,
@@ -92,7 +96,7 @@ Mappings::Index Mappings::find_external(const NatEndpoint& external, const NatSe
 
 bool Mappings::alive(const Record& record, const NatSessions& sessions, Instant now) const {
   if (record.until > now) return true;
-  for (std::uint32_t node = record.first; node != 0; node = link_of(node, sessions).next) {
+  for (std::uint32_t node = sessions_of(record); node != 0; node = link_of(node, sessions).next) {
     if (sessions.deadline(session_of(node)) > now) return true;
   }
   return false;
@@ -102,7 +106,7 @@ Instant Mappings::lasts_until(Index mapping, const NatSessions& sessions, Sessio
                               Instant now) const {
   Instant until = record(mapping).until;
   int asked = 0;
-  for (std::uint32_t node = record(mapping).first; node != 0 && asked < kSessionsAsked;
+  for (std::uint32_t node = sessions_of(record(mapping)); node != 0 && asked < kSessionsAsked;
        node = link_of(node, sessions).next) {
     const Instant deadline = sessions.deadline(session_of(node));
     if (session_of(node) == except || deadline <= now) continue;
@@ -123,11 +127,11 @@ Mappings::Acquired Mappings::acquire(const NatEndpoint& inside, const NatSession
   }
   Record& found = record(mapping);
   if (found.state == State::kLive) return {mapping, Origin::kLive};
-  wheel_.cancel(mapping);
+  unschedule(mapping);
   hold_down_census_.ended(Ending::kClosed, now);
   mapping_census_.created(now);
   found.state = State::kLive;
-  found.until = found.last_end = Instant{};
+  found.until = Instant{};
   return {mapping, Origin::kRevived};
 }
 
@@ -201,9 +205,17 @@ Mappings::Index Mappings::take_record() {
 bool Mappings::enter(Index mapping, const NatEndpoint& inside, std::uint64_t inside_hash,
                      const NatEndpoint& external) {
   Record& made = record(mapping);
-  made = Record{inside, external, 0, 0, kNone, State::kLive, {}, {}};
-  const auto of_inside = [&](KeyRef ref) { return hash_inside(record(ref).inside); };
-  const auto of_external = [&](KeyRef ref) { return hash_external(record(ref).external); };
+  made = Record{.inside_address = inside.address,
+                .external_address = external.address,
+                .inside_port = inside.port,
+                .external_port = external.port,
+                .protocol = inside.protocol,
+                .state = State::kLive,
+                .scheduled = false,
+                .list = {},
+                .until = {}};
+  const auto of_inside = [&](KeyRef ref) { return hash_inside(record(ref).inside()); };
+  const auto of_external = [&](KeyRef ref) { return hash_external(record(ref).external()); };
   if (by_inside_.insert(inside_hash, mapping, of_inside)) {
     if (by_external_.insert(hash_external(external), mapping, of_external)) return true;
     by_inside_.erase(inside_hash, mapping);
@@ -220,7 +232,7 @@ bool Mappings::freshen(Index mapping, const NatSessions& sessions, Instant now) 
   if (settled.state == State::kLive && !alive(settled, sessions, now)) {
     end_unreclaimed(mapping, sessions, now);
   } else if (settled.state == State::kHeld && settled.until <= now) {
-    wheel_.cancel(mapping);
+    unschedule(mapping);
     hold_down_census_.ended(Ending::kExpired, settled.until);
     release(mapping);
   }
@@ -230,18 +242,17 @@ bool Mappings::freshen(Index mapping, const NatSessions& sessions, Instant now) 
 // All its sessions are past their deadline, and the session table has not come round to them.
 void Mappings::end_unreclaimed(Index mapping, const NatSessions& sessions, Instant now) {
   Record& over = record(mapping);
-  Instant last = std::max(over.until, over.last_end);
+  Instant last = over.until;
   bool closed = false;
-  while (over.first != 0) {
-    const std::uint32_t node = over.first;
+  while (const std::uint32_t node = sessions_of(over)) {
     const Instant deadline = sessions.deadline(session_of(node));
     if (deadline >= last) closed = sessions.table.closing(session_of(node));
     last = std::max(last, deadline);
     remove(node, sessions);
   }
-  wheel_.cancel(mapping);
+  unschedule(mapping);
   const Instant again = end(mapping, closed ? Ending::kClosed : Ending::kExpired, last, now);
-  if (again != kNever) wheel_.schedule(mapping, again);
+  if (again != kNever) schedule(mapping, again);
 }
 
 Instant Mappings::end(Index mapping, Ending why, Instant when, Instant now) {
@@ -259,49 +270,46 @@ Instant Mappings::end(Index mapping, Ending why, Instant when, Instant now) {
 
 void Mappings::release(Index mapping) {
   Record& freed = record(mapping);
-  by_inside_.erase(hash_inside(freed.inside), mapping);
-  by_external_.erase(hash_external(freed.external), mapping);
-  ports_.give_back(*pool_.number_of(freed.external.address), freed.external.protocol,
-                   freed.external.port);
+  by_inside_.erase(hash_inside(freed.inside()), mapping);
+  by_external_.erase(hash_external(freed.external()), mapping);
+  ports_.give_back(*pool_.number_of(freed.external_address), freed.protocol, freed.external_port);
   freed.state = State::kFree;
   freed.next_free = std::exchange(free_, mapping);
 }
 
 void Mappings::emptied(Index mapping, Ending why, Instant now) {
   Record& empty = record(mapping);
-  wheel_.cancel(mapping);
   Instant again = empty.until;
   if (empty.until <= now) {
-    const Instant when = std::max(empty.until, empty.last_end);
-    again = end(mapping, why == Ending::kForgotten ? Ending::kExpired : why, when, now);
+    again = end(mapping, why == Ending::kForgotten ? Ending::kExpired : why, empty.until, now);
   }
-  if (again != kNever) wheel_.schedule(mapping, again);
+  if (again != kNever) schedule(mapping, again);
 }
 
 void Mappings::session_ended(SessionId session, Ending why, Instant when,
                              const NatSessions& sessions, Instant now) {
-  for (const std::uint32_t which : {0u, 1u}) {
-    const NatSession::Link& link = sessions.slot(session).links[which];
+  for (std::uint32_t which = 0; which < links(sessions.slot(session)); ++which) {
+    const NatSession::Link& link = link_of(node_of(session, which), sessions);
     if (link.mapping == 0) continue;
     const Index mapping = link.mapping - 1;
     Record& left = record(mapping);
+    left.until = std::max(left.until, when);
     if (why == Ending::kForgotten) left.until = std::max(left.until, sessions.deadline(session));
-    left.last_end = std::max(left.last_end, when);
     remove(node_of(session, which), sessions);
-    if (left.first == 0) emptied(mapping, why, now);
+    if (sessions_of(left) == 0) emptied(mapping, why, now);
   }
 }
 
 void Mappings::undo(SessionId session, const NatSessions& sessions, Instant now) {
   const std::uint8_t notes = sessions.slot(session).notes;
-  for (const std::uint32_t which : {0u, 1u}) {
-    const NatSession::Link& link = sessions.slot(session).links[which];
+  for (std::uint32_t which = 0; which < links(sessions.slot(session)); ++which) {
+    const NatSession::Link& link = link_of(node_of(session, which), sessions);
     if (link.mapping == 0) continue;
     const Index mapping = link.mapping - 1;
     remove(node_of(session, which), sessions);
     Record& left = record(mapping);
-    if (left.first != 0) continue;
-    left.last_end = std::max(left.last_end, now);
+    if (sessions_of(left) != 0) continue;
+    left.until = std::max(left.until, now);
     // No packet left through a mapping that was made for this admission: nothing to hold down.
     if (which == 0 && (notes & NatSession::kCreated) != 0) {
       mapping_census_.ended(Ending::kClosed, now);
@@ -318,8 +326,8 @@ void Mappings::forget(Part part, std::uint64_t chance, Instant now) {
   Census& census = part == Part::kLive ? mapping_census_ : hold_down_census_;
   for (Index mapping = 0; mapping < used_; ++mapping) {
     if (record(mapping).state != wanted) continue;
-    assert(record(mapping).first == 0);
-    wheel_.cancel(mapping);
+    assert(sessions_of(record(mapping)) == 0);
+    unschedule(mapping);
     census.ended(Ending::kForgotten, now);
     release(mapping);
   }
@@ -327,12 +335,28 @@ void Mappings::forget(Part part, std::uint64_t chance, Instant now) {
 
 Instant Mappings::on_due(Index mapping, Instant now) {
   Record& due = record(mapping);
-  if (due.state == State::kLive && due.first != 0) return kNever;
-  if (due.until > now) return due.until;
-  if (due.state == State::kLive) return end(mapping, Ending::kExpired, due.until, now);
+  due.scheduled = due.until > now;
+  if (due.scheduled) return due.until;
+  if (due.state == State::kLive) {
+    const Instant again = end(mapping, Ending::kExpired, due.until, now);
+    due.scheduled = again != kNever;
+    return again;
+  }
   hold_down_census_.ended(Ending::kExpired, due.until);
   release(mapping);
   return kNever;
+}
+
+void Mappings::schedule(Index mapping, Instant due) {
+  record(mapping).scheduled = true;
+  wheel_.schedule(mapping, due);
+}
+
+void Mappings::unschedule(Index mapping) {
+  if (!record(mapping).scheduled) return;
+  wheel_.cancel(mapping);
+  record(mapping).scheduled = false;
+  record(mapping).list = {};
 }
 
 void Mappings::advance(Instant now, std::uint32_t budget) {
@@ -359,21 +383,22 @@ void Mappings::answered(SessionId session, const NatSessions& sessions) {
 }
 
 void Mappings::insert(std::uint32_t node, Index mapping, Place place, const NatSessions& sessions) {
+  unschedule(mapping);
   Record& owner = record(mapping);
   NatSession::Link& link = link_of(node, sessions);
   const bool front = place == Place::kFront;
   link.mapping = mapping + 1;
-  link.previous = front ? 0 : owner.last;
-  link.next = front ? owner.first : 0;
-  (link.previous != 0 ? link_of(link.previous, sessions).next : owner.first) = node;
-  (link.next != 0 ? link_of(link.next, sessions).previous : owner.last) = node;
+  link.previous = front ? 0 : owner.list.last;
+  link.next = front ? owner.list.first : 0;
+  (link.previous != 0 ? link_of(link.previous, sessions).next : owner.list.first) = node;
+  (link.next != 0 ? link_of(link.next, sessions).previous : owner.list.last) = node;
 }
 
 void Mappings::remove(std::uint32_t node, const NatSessions& sessions) {
   NatSession::Link& link = link_of(node, sessions);
   Record& owner = record(link.mapping - 1);
-  (link.previous != 0 ? link_of(link.previous, sessions).next : owner.first) = link.next;
-  (link.next != 0 ? link_of(link.next, sessions).previous : owner.last) = link.previous;
+  (link.previous != 0 ? link_of(link.previous, sessions).next : owner.list.first) = link.next;
+  (link.next != 0 ? link_of(link.next, sessions).previous : owner.list.last) = link.previous;
   link = NatSession::Link{};
 }
 

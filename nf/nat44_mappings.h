@@ -46,19 +46,19 @@ struct NatSession {
     std::uint32_t previous;
     std::uint32_t next;
   };
-  Link links[2];  // the mapping of the end that opened; in a hairpin also of the other end
+  Link link;  // to the mapping of the end that opened; the other's: Mappings::peer()
   TcpState tcp;
   std::uint8_t opener;   // direction of the packet that opened it
-  std::uint8_t outward;  // direction that leads away from links[0]'s inside endpoint
+  std::uint8_t outward;  // direction that leads away from the link's inside endpoint
   std::uint8_t notes;
 
   static constexpr std::uint8_t kHairpin = 1;
   static constexpr std::uint8_t kUnanswered = 2;  // opened from outside, no answer yet
-  // How links[0]'s mapping came about, for undo().
+  // How the link's mapping came about, for undo().
   static constexpr std::uint8_t kCreated = 4;
   static constexpr std::uint8_t kRevived = 8;
 };
-static_assert(sizeof(NatSession) == 28);
+static_assert(sizeof(NatSession) == 16);
 
 // The sessions of the worker, as one function sees them.
 struct NatSessions {
@@ -83,6 +83,10 @@ class Mappings {
     std::uint64_t chance = 0;  // of random ports: (seed, epoch)
   };
   Mappings(const AddressPool& pool, const Options& options);
+  // There may be so many sessions. Call it before the first is linked.
+  void prepare_for(std::uint32_t sessions) {
+    peers_ = HugeArray(std::size_t{sessions} * sizeof(NatSession::Link));
+  }
 
   enum class Origin : std::uint8_t { kLive, kRevived, kCreated, kNoPorts, kNoRecords };
   struct Acquired {
@@ -113,6 +117,8 @@ class Mappings {
   // Ties a session to a mapping; `answered`: it keeps the mapping alive by itself.
   void link(SessionId session, std::uint32_t which, Index mapping, bool answered,
             const NatSessions& sessions);
+  // A hairpin's mapping of the end that did not open it.
+  Index peer(SessionId session) const { return peer_link(session).mapping - 1; }
   // The inside has answered in a session that the outside opened.
   void answered(SessionId session, const NatSessions& sessions);
   // A session ended, or an admission is taken back.
@@ -136,20 +142,49 @@ class Mappings {
 
  private:
   enum class State : std::uint8_t { kFree, kLive, kHeld };
-  struct Record {
-    NatEndpoint inside;
-    NatEndpoint external;
-    std::uint32_t first;  // session list; one more than the node, 0: none
+  // The session list; one more than the node, 0: none.
+  struct List {
+    std::uint32_t first;
     std::uint32_t last;
-    std::uint32_t next_free;
-    State state;
-    Instant until;     // kLive: at least until then, whatever its sessions do; kHeld: until then
-    Instant last_end;  // kLive: when the last of its ended sessions ended
   };
+  struct Record {
+    std::uint32_t inside_address;
+    std::uint32_t external_address;
+    std::uint16_t inside_port;
+    std::uint16_t external_port;
+    PortClass protocol;
+    State state;
+    bool scheduled;  // in wheel_: then it has no sessions, and `list` is the wheel's link
+    union {
+      List list;
+      Wheel::Link link;
+      Index next_free;  // kFree
+    };
+    // kLive: when the last of its ended sessions ended, or later: until then it lives whatever its
+    // sessions do. kHeld: until then.
+    Instant until;
+
+    NatEndpoint inside() const { return {inside_address, inside_port, protocol}; }
+    NatEndpoint external() const { return {external_address, external_port, protocol}; }
+  };
+  static_assert(sizeof(Record) == 32);
   enum class Place : std::uint8_t { kFront, kBack };
 
   Record& record(Index mapping) const {
     return reinterpret_cast<Record*>(records_.data())[mapping];
+  }
+  NatSession::Link& peer_link(SessionId session) const {
+    return reinterpret_cast<NatSession::Link*>(peers_.data())[session];
+  }
+  // A session's place in the list of a mapping, and one more than its number: 0 is none.
+  NatSession::Link& link_of(std::uint32_t node, const NatSessions& sessions) const;
+  // How many links a session has.
+  static std::uint32_t links(const NatSession& slot) {
+    return (slot.notes & NatSession::kHairpin) != 0 ? 2 : 1;
+  }
+  // The first node of its list; 0 without one.
+  static std::uint32_t sessions_of(const Record& record) {
+    return record.scheduled ? 0 : record.list.first;
   }
   std::uint64_t hash_inside(const NatEndpoint& endpoint) const;
   std::uint64_t hash_external(const NatEndpoint& endpoint) const;
@@ -177,6 +212,8 @@ class Mappings {
   void insert(std::uint32_t node, Index mapping, Place place, const NatSessions& sessions);
   void remove(std::uint32_t node, const NatSessions& sessions);
   Instant on_due(Index mapping, Instant now);
+  void schedule(Index mapping, Instant due);
+  void unschedule(Index mapping);
 
   const AddressPool& pool_;
   Options options_;
@@ -185,6 +222,7 @@ class Mappings {
   KeyIndex by_inside_;
   KeyIndex by_external_;
   HugeArray records_;
+  HugeArray peers_;  // second links, of hairpins: few, and touched only for them
   Wheel wheel_;
   Index used_ = 0;
   Index free_ = kNone;

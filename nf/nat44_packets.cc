@@ -9,7 +9,7 @@
 namespace glassbox {
 namespace {
 
-std::uint8_t direction_of(const Packet& packet) { return packet.flow->direction; }
+std::uint8_t direction_of(const Packet& packet) { return packet.flow->direction(); }
 
 }  // namespace
 
@@ -66,14 +66,14 @@ void Nat44::process_specially(Packet& packet, Context& context) {
   auto& slot = context.shared_slot<NatSession>(session);
   follow(packet, session, slot, context);
   rewrite.apply(packet, context.ledger());
-  if ((slot.notes & NatSession::kHairpin) != 0) turn_back(packet, slot, context);
+  if ((slot.notes & NatSession::kHairpin) != 0) turn_back(packet, session, slot, context);
 }
 
 // RFC 5508 REQ-4, 5, 7: the quoted packet went the other way, so its ends change places. The error
 // itself comes from the pool address when it leaves, whoever reported it: an inside router's own
 // address means nothing outside.
 void Nat44::translate_error(Packet& packet, AddressRewrite& rewrite, Context& context) const {
-  const IpAddress address = IpAddress::from_network(&rewrite.address, 4);
+  const IpAddress address = IpAddress::from_network(rewrite.address.data(), 4);
   const std::uint16_t port = rte_be_to_cpu_16(rewrite.port);
   const SessionId session = context.sessions().id_of(packet.flow);
   const auto& slot = context.shared_slot<NatSession>(session);
@@ -90,7 +90,7 @@ void Nat44::translate_error(Packet& packet, AddressRewrite& rewrite, Context& co
       edit.set_quoted_source_port(port);
     }
     if (hairpin) {
-      const NatEndpoint to = mappings_.inside(addressee(slot, direction_of(packet)));
+      const NatEndpoint to = mappings_.inside(addressee(session, slot, direction_of(packet)));
       edit.set_destination(IpAddress::v4(to.address));
       edit.set_quoted_source(IpAddress::v4(to.address));
       edit.set_quoted_source_port(to.port);
@@ -130,7 +130,7 @@ void Nat44::follow_tcp(const Packet& packet, SessionId session, NatSession& slot
 void Nat44::note_answer(const Packet& packet, SessionId session, NatSession& slot,
                         Context& context) {
   const NatSessions sessions{context.sessions(), context.self()};
-  const auto mapping = slot.links[0].mapping - 1;
+  const auto mapping = slot.link.mapping - 1;
   const PortClass protocol = mappings_.inside(mapping).protocol;
   Nanos time = lifetime(protocol, slot.tcp);
   if (packet.has(kTcp) && (packet.tcp_flags & kTcpRst) != 0) {
@@ -160,14 +160,16 @@ void watch_as_needed(SessionId session, const NatSessions& sessions) {
 // --- hairpin -----------------------------------------------------------------------------------
 
 // Its own link leads back to the end that opened, the second one to the other.
-Mappings::Index Nat44::addressee(const NatSession& slot, std::uint8_t direction) {
-  return slot.links[direction == slot.outward ? 1 : 0].mapping - 1;
+Mappings::Index Nat44::addressee(SessionId session, const NatSession& slot,
+                                 std::uint8_t direction) const {
+  return direction == slot.outward ? mappings_.peer(session) : slot.link.mapping - 1;
 }
 
 // The source is rewritten already. The destination, whose rewrite has no room in the slot that
 // every session pays for, is worked out for each packet: hairpins are rare.
-void Nat44::turn_back(Packet& packet, const NatSession& slot, Context& context) const {
-  const Mappings::Index to = addressee(slot, direction_of(packet));
+void Nat44::turn_back(Packet& packet, SessionId session, const NatSession& slot,
+                      Context& context) const {
+  const Mappings::Index to = addressee(session, slot, direction_of(packet));
   Tuple before;
   before.protocol = packet.protocol;
   Tuple after = before;

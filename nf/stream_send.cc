@@ -227,7 +227,7 @@ void StreamEditor::answer(const Arrival& arrival) {
   splices_.retire(half.splices, half.acknowledged, arrival.packet.time);
   FlowSide* flow = arrival.packet.flow;
   SessionTable& sessions = arrival.context.sessions();
-  FlowSide& back = sessions.side(sessions.id_of(flow), flow->direction ^ 1);
+  FlowSide& back = sessions.side(sessions.id_of(flow), flow->direction() ^ 1);
   rte_mbuf* ack = make_answer(arrival.packet, {arrival.ack, acknowledged, half.window},
                               RTE_TCP_ACK_FLAG, {}, arrival.context.pool());
   if (ack == nullptr) return;

@@ -36,7 +36,7 @@ class Table {
       const bool in = table_.attach(session, 0, tuple, Side::kInside, Side::kOutside) &&
                       table_.attach(session, 1, tuple.reversed(), Side::kOutside, Side::kInside);
       if (!in) throw std::runtime_error("the table is full");
-      table_.occupy(session, 0, std::chrono::seconds(300), kNow);
+      table_.occupy(session, 0, std::chrono::seconds(300), 0, kNow);
       table_.commit(session, kNow);
     }
   }

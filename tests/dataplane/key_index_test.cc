@@ -17,7 +17,7 @@ namespace {
 class Model {
  public:
   // `hash_bits` narrows the hash, so that keys collide.
-  Model(std::uint64_t capacity, int hash_bits) : index_(capacity), bits_(hash_bits) {}
+  Model(std::uint64_t capacity, int hash_bits) : index_(capacity, 6.25), bits_(hash_bits) {}
 
   bool insert(std::uint64_t key) {
     const auto ref = static_cast<KeyRef>(keys_.size());

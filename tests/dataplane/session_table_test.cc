@@ -29,7 +29,7 @@ class SessionTableTest : public ::testing::Test, protected SlotOwner {
         table_.attach(session, 0, test_tuple(number, 0, six), Side::kInside, Side::kOutside));
     EXPECT_TRUE(
         table_.attach(session, 1, test_tuple(number, 1, six), Side::kOutside, Side::kInside));
-    for (const FunctionId f : functions) table_.occupy(session, f, seconds(f + 1), now_);
+    for (const FunctionId f : functions) table_.occupy(session, f, seconds(f + 1), 0, now_);
     table_.commit(session, now_);
     return session;
   }
@@ -57,12 +57,12 @@ TEST_F(SessionTableTest, BothDirectionsLeadToTheSession) {
       FlowSide* side = find(1, direction, six);
       ASSERT_NE(side, nullptr);
       EXPECT_EQ(table_.id_of(side), session);
-      EXPECT_EQ(side->direction, direction);
+      EXPECT_EQ(side->direction(), direction);
       EXPECT_EQ(&table_.side(session, direction), side);
       EXPECT_EQ(table_.arriving(session, direction), test_tuple(1, direction, six));
       EXPECT_EQ(table_.ingress(session, direction),
                 direction == 0 ? Side::kInside : Side::kOutside);
-      EXPECT_EQ(side->egress, direction == 0 ? Side::kOutside : Side::kInside);
+      EXPECT_EQ(side->egress(), direction == 0 ? Side::kOutside : Side::kInside);
     }
     EXPECT_EQ(find(2, 0, six), nullptr);
     // The same tuple by the other side is another flow.
@@ -83,7 +83,7 @@ TEST_F(SessionTableTest, SlotsOfDifferentFunctionsDoNotOverlap) {
   table_.shared_slot<std::array<std::uint64_t, 3>>(session, 1) = {~0ull, ~0ull, ~0ull};
   EXPECT_EQ(find(1, 0), &zero);
   EXPECT_EQ(find(1, 1), &one);
-  EXPECT_EQ(one.direction, 1);
+  EXPECT_EQ(one.direction(), 1);
   EXPECT_EQ(table_.direction_slot<Sixteen>(one, 0), Sixteen());
   EXPECT_EQ(table_.direction_slot<std::uint64_t>(one, 2), 7u);
   for (const FunctionId f : {0, 1, 2}) {
@@ -96,12 +96,15 @@ TEST_F(SessionTableTest, SlotsOfDifferentFunctionsDoNotOverlap) {
 TEST_F(SessionTableTest, ReusedRecordIsZeroed) {
   SessionId session = open(1, {0, 1});
   table_.shared_slot<std::uint64_t>(session, 1) = 99;
-  table_.side(session, 0).needs = 4;
+  table_.vacate(session, 0, Ending::kForgotten, now_);
+  EXPECT_EQ(table_.needs(session), 1);
+  EXPECT_TRUE(table_.side(session, 0).incomplete());
   table_.close(session, Ending::kClosed, now_);
   const SessionId again = open(2, {0, 1});
   EXPECT_EQ(again, session);
   EXPECT_EQ(table_.shared_slot<std::uint64_t>(again, 1), 0u);
-  EXPECT_EQ(table_.side(again, 0).needs, 0);
+  EXPECT_EQ(table_.needs(again), 0);
+  EXPECT_FALSE(table_.side(again, 0).incomplete());
   EXPECT_EQ(find(1, 0), nullptr);
   EXPECT_EQ(find(1, 1), nullptr);
 }
@@ -158,7 +161,7 @@ TEST_F(SessionTableTest, AbandonedSessionLeavesNothing) {
 TEST_F(SessionTableTest, LifetimeSetBeforeCommitCounts) {
   const SessionId session = *table_.open(false, now_);
   ASSERT_TRUE(table_.attach(session, 0, test_tuple(1, 0, false), Side::kInside, Side::kOutside));
-  table_.occupy(session, 0, seconds(10), now_);
+  table_.occupy(session, 0, seconds(10), 0, now_);
   table_.set_lifetime(session, 0, seconds(2));
   table_.commit(session, now_);
   table_.settle(now_ + seconds(1));
@@ -189,14 +192,16 @@ TEST_F(SessionTableTest, SlotThatEndsAloneIsNeededAgain) {
   EXPECT_TRUE(table_.revive(session, now_ + milliseconds(1500)));
   EXPECT_FALSE(table_.occupied(session, 0));
   EXPECT_TRUE(table_.occupied(session, 1));
-  EXPECT_EQ(find(1, 0)->needs, 1);
-  EXPECT_EQ(find(1, 1)->needs, 1);
+  EXPECT_EQ(table_.needs(session), 1);
+  EXPECT_TRUE(find(1, 0)->incomplete());
+  EXPECT_TRUE(find(1, 1)->incomplete());
   EXPECT_EQ(table_.shared_slot<std::uint64_t>(session, 0), 0u);
   ASSERT_EQ(ended_.size(), 1u);
   EXPECT_EQ(ended_[0].why, Ending::kExpired);
   EXPECT_EQ(ended_[0].when, now_ + seconds(1)) << "it ended at its deadline, not when it was seen";
-  table_.occupy(session, 0, seconds(1), now_ + milliseconds(1500));
-  EXPECT_EQ(find(1, 0)->needs, 0);
+  table_.occupy(session, 0, seconds(1), 0, now_ + milliseconds(1500));
+  EXPECT_EQ(table_.needs(session), 0);
+  EXPECT_FALSE(find(1, 0)->incomplete());
   EXPECT_EQ(table_.deadline(session, 0), now_ + milliseconds(2500));
 }
 
@@ -204,7 +209,7 @@ TEST_F(SessionTableTest, SlotThatEndsAloneIsNeededAgain) {
 TEST_F(SessionTableTest, SlotThatJoinsLaterEndsInItsTime) {
   const SessionId session = open(1, {2});
   table_.set_lifetime(session, 2, std::chrono::hours(10));
-  table_.occupy(session, 0, seconds(1), now_);
+  table_.occupy(session, 0, seconds(1), 0, now_);
   table_.settle(now_ + seconds(1));
   EXPECT_EQ(table_.slot_census(0).entries(), 0u);
   EXPECT_EQ(table_.census().entries(), 1u);
@@ -215,7 +220,7 @@ TEST_F(SessionTableTest, WipedSessionDoesNotOutliveABareOne) {
   const SessionId session = open(1, {0});
   table_.set_lifetime(session, 0, std::chrono::hours(10));
   table_.vacate(session, 0, Ending::kForgotten, now_);
-  EXPECT_EQ(find(1, 0)->needs, 1);
+  EXPECT_EQ(table_.needs(session), 1);
   table_.settle(now_ + seconds(61));
   EXPECT_EQ(table_.census().entries(), 0u);
 }
@@ -261,12 +266,12 @@ TEST_F(SessionTableTest, EstablishDoesWhatOccupyAndCommitDo) {
       }
       short_way.establish(session, slots, lifetime_of, now_);
       for (FunctionId f = 0; f < kModelFunctions; ++f) {
-        if ((slots >> f & 1) != 0) long_way.occupy(session, f, lifetime_of(f), now_);
+        if ((slots >> f & 1) != 0) long_way.occupy(session, f, lifetime_of(f), 0, now_);
       }
       long_way.commit(session, now_);
       for (const std::uint8_t d : {0, 1}) {
-        EXPECT_EQ(short_way.side(session, d).fresh_until, long_way.side(session, d).fresh_until);
-        EXPECT_EQ(short_way.side(session, d).lifetime_ms, long_way.side(session, d).lifetime_ms);
+        EXPECT_EQ(short_way.side(session, d).fresh, long_way.side(session, d).fresh);
+        EXPECT_EQ(short_way.side(session, d).lifetime, long_way.side(session, d).lifetime);
       }
       for (FunctionId f = 0; f < kModelFunctions; ++f) {
         EXPECT_EQ(short_way.occupied(session, f), long_way.occupied(session, f));
@@ -286,6 +291,39 @@ TEST_F(SessionTableTest, EstablishDoesWhatOccupyAndCommitDo) {
   }
 }
 
+// Packets from a side that does not refresh every slot use up what is certain, never add to it: in
+// between, whoever asks is told the truth.
+TEST_F(SessionTableTest, PacketsThatDoNotRefreshLeaveTheEndWhereItIs) {
+  const SessionId session = open(1, {2});  // three seconds, refreshed from the inside
+  FlowSide& answers = table_.side(session, 1);
+  for (int ms = 1; ms < 3000; ++ms) {
+    const Instant at = now_ + milliseconds(ms);
+    EXPECT_TRUE(answers.fresh_at(at) || table_.revive(session, at)) << ms;
+    SessionTable::touch(answers, at);
+    EXPECT_LE(answers.last_seen.time_since_epoch().count() +
+                  (std::int64_t{answers.fresh} << FlowSide::kUnitBits),
+              (now_ + seconds(3)).time_since_epoch().count());
+  }
+  EXPECT_FALSE(answers.fresh_at(now_ + seconds(3)));
+  EXPECT_FALSE(table_.revive(session, now_ + seconds(3)));
+}
+
+// What a session costs, all-in: record, index, wheel. docs/performance.md counts on it.
+TEST(SessionLayoutTest, SmallSlotsShareTheDirectionsLines) {
+  SessionLayout layout;
+  layout.add(0, {.direction_bytes = 1, .shared_bytes = 3});
+  layout.add(1, {.direction_bytes = 14, .shared_bytes = 16});
+  EXPECT_EQ(layout.stride(sizeof(FlowKey4)), 128u);
+  EXPECT_EQ(layout.stride(sizeof(FlowKey6)), 256u);
+}
+
+TEST(SessionLayoutTest, LargeSlotsHaveLinesOfTheirOwn) {
+  SessionLayout layout;
+  layout.add(0, {.direction_bytes = 40, .shared_bytes = 200});
+  EXPECT_EQ(layout.stride(sizeof(FlowKey4)), 2 * 128u + 256u);
+  EXPECT_GE(layout.slot(0).direction_offset, FlowSide::kBytes);
+}
+
 TEST_F(SessionTableTest, AdvanceDoesBoundedWork) {
   for (std::uint32_t i = 0; i < 8; ++i) open(i, {0});
   EXPECT_EQ(table_.advance(now_ + seconds(60), 3), 3u);
@@ -300,7 +338,7 @@ TEST_F(SessionTableTest, LateReclaimTakesNoByteSeconds) {
   EXPECT_DOUBLE_EQ(table_.census().byte_seconds(), static_cast<double>(table_.bytes_per_session()));
 }
 
-// A slot that ends in a session of months: its birth no longer fits into 32 bits of milliseconds.
+// A slot that joins a session of months, with a packet from a side that does not refresh it.
 TEST_F(SessionTableTest, SlotBornLateInALongSessionLivesItsTime) {
   const SessionId session = open(1, {2});
   table_.set_lifetime(session, 2, std::chrono::hours(24 * 40));
@@ -309,7 +347,7 @@ TEST_F(SessionTableTest, SlotBornLateInALongSessionLivesItsTime) {
     SessionTable::touch(table_.side(session, 0), now_);
   }
   ASSERT_TRUE(table_.revive(session, now_));
-  table_.occupy(session, 1, seconds(5), now_);
+  table_.occupy(session, 1, seconds(5), 0, now_);
   EXPECT_EQ(table_.deadline(session, 1), now_ + seconds(5));
 }
 

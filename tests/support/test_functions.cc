@@ -192,7 +192,7 @@ void PortDrawer::retire(SessionId session, Ending, Instant, Context& context) {
 void PortDrawer::packet(Packet& packet, Context& context) {
   if (packet.flow == nullptr || !packet.has(kUdp)) return;
   const Slot slot = context.shared_slot<Slot>(context.sessions().id_of(packet.flow));
-  const bool forth = packet.flow->direction == 0;
+  const bool forth = packet.flow->direction() == 0;
   Editor editor = context.edit(packet);
   if (forth) {
     editor.set_source(IpAddress::v4(kPoolAddress));
