@@ -73,6 +73,7 @@ class Census {
   // Brings byte-seconds up to `now`; call before reading them.
   void accrue(Instant now) {
     if constexpr (!kBooks) return;
+    if (now == last_) return;
     if (!started_) {
       started_ = true;
       last_ = now;

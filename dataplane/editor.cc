@@ -53,40 +53,51 @@ void update_udp(std::uint8_t* checksum, ChecksumDelta delta) {
 
 // --- the fast path -----------------------------------------------------------------------------
 
-AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, End end,
-                                       FunctionId function, Ledger& ledger) {
+EffectId AddressRewrite::Effects::of(End end, std::uint8_t flags, std::uint8_t protocol,
+                                     Ledger& ledger) {
+  const std::size_t kind = protocol == IPPROTO_UDP ? 0 : protocol == IPPROTO_TCP ? 1 : 2;
+  EffectId& id = ids_[(kind * 4 + flags) * 2 + static_cast<std::size_t>(end)];
+  if (id != kUnknown) return id;
   const bool source = end == End::kSource;
-  const IpAddress& from = source ? before.source : before.destination;
-  const IpAddress& to = source ? after.source : after.destination;
-  const std::uint16_t old_port =
-      rte_cpu_to_be_16(source ? before.source_port : before.destination_port);
-  const std::uint16_t new_port =
-      rte_cpu_to_be_16(source ? after.source_port : after.destination_port);
+  FieldSet fields;
+  if ((flags & kChangesAddress) != 0) fields.insert(source ? Field::kIpSrc : Field::kIpDst);
+  if ((flags & kChangesPort) != 0) {
+    fields.insert(source ? source_port_field(protocol) : destination_port_field(protocol));
+  }
+  return id = ledger.intern(function_, fields);
+}
+
+AddressRewrite AddressRewrite::between(const Endpoint& before, const Endpoint& after, End end,
+                                       std::uint8_t protocol, Effects& effects, Ledger& ledger) {
   AddressRewrite rewrite;
   rewrite.end = end;
-  rewrite.port = new_port;
-  std::memcpy(rewrite.address.data(), to.bytes.data(), 4);
+  rewrite.port = after.port;
+  std::memcpy(rewrite.address.data(), &after.address, 4);
   ChecksumDelta address_delta;
-  address_delta.replace(from.bytes.data(), to.bytes.data(), 4);
-  ChecksumDelta port_delta;
-  port_delta.replace16(old_port, new_port);
+  address_delta.replace32(before.address, after.address);
+  ChecksumDelta transport;
+  transport.replace16(before.port, after.port);
   rewrite.ip_delta = address_delta.folded();
   // ICMP has no pseudo-header: only the identifier counts.
-  ChecksumDelta transport = port_delta;
-  if (before.protocol != IPPROTO_ICMP) transport.add(address_delta);
+  if (protocol != IPPROTO_ICMP) transport.add(address_delta);
   rewrite.transport_delta = transport.folded();
-  FieldSet fields;
-  if (from != to) {
-    rewrite.flags |= kChangesAddress;
-    fields.insert(source ? Field::kIpSrc : Field::kIpDst);
-  }
-  if (old_port != new_port) {
-    rewrite.flags |= kChangesPort;
-    fields.insert(source ? source_port_field(before.protocol)
-                         : destination_port_field(before.protocol));
-  }
-  rewrite.effect = ledger.intern(function, fields);
+  if (before.address != after.address) rewrite.flags |= kChangesAddress;
+  if (before.port != after.port) rewrite.flags |= kChangesPort;
+  rewrite.effect = effects.of(end, rewrite.flags, protocol, ledger);
   return rewrite;
+}
+
+AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, End end,
+                                       FunctionId function, Ledger& ledger) {
+  const auto end_of = [end](const Tuple& tuple) {
+    const bool source = end == End::kSource;
+    Endpoint endpoint{0, rte_cpu_to_be_16(source ? tuple.source_port : tuple.destination_port)};
+    const IpAddress& address = source ? tuple.source : tuple.destination;
+    std::memcpy(&endpoint.address, address.bytes.data(), 4);
+    return endpoint;
+  };
+  Effects effects(function);
+  return between(end_of(before), end_of(after), end, before.protocol, effects, ledger);
 }
 
 void AddressRewrite::apply_without_udp(Packet& packet, Ledger& ledger) const {

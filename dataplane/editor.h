@@ -38,6 +38,25 @@ struct AddressRewrite {
   // Not looked at here: for marks of the function that keeps the rewrite in a session's slot.
   static constexpr std::uint8_t kForItsOwner = 0xf0;
 
+  // One end of a tuple, in network order.
+  struct Endpoint {
+    std::uint32_t address;
+    std::uint16_t port;
+  };
+  // The ids of the effects that rewrites of one function have, kept by whoever makes many: the
+  // ledger is asked once for each.
+  class Effects {
+   public:
+    explicit Effects(FunctionId function) : function_(function) { ids_.fill(kUnknown); }
+    EffectId of(End end, std::uint8_t flags, std::uint8_t protocol, Ledger& ledger);
+
+   private:
+    static constexpr EffectId kUnknown = UINT16_MAX;
+    FunctionId function_;
+    std::array<EffectId, 2 * 4 * 3> ids_;
+  };
+  static AddressRewrite between(const Endpoint& before, const Endpoint& after, End end,
+                                std::uint8_t protocol, Effects& effects, Ledger& ledger);
   // From the tuple as it comes to the function to the tuple as it leaves; one end may differ.
   static AddressRewrite between(const Tuple& before, const Tuple& after, End end,
                                 FunctionId function, Ledger& ledger);

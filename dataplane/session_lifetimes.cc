@@ -39,15 +39,19 @@ void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
   SessionHead& record = head(session);
   record.occupied = functions;
   record.state |= kLive;
-  const SideMask from[2] = {mask_of(ingress(session, 0)), mask_of(ingress(session, 1))};
+  FlowSide* const sides[2] = {&side(session, 0), &side(session, 1)};
+  // Of a committed session either direction leaves where the other comes from.
+  const SideMask from[2] = {mask_of(sides[1]->egress()), mask_of(sides[0]->egress())};
+  auto* lives = reinterpret_cast<std::uint32_t*>(at(session, layout_.lives()));
   const auto bare = static_cast<std::uint32_t>(kBareLifetime / std::chrono::milliseconds(1));
   std::uint32_t first = functions == 0 ? bare : UINT32_MAX;
   std::uint32_t least[2] = {first, first};
   for (std::uint32_t rest = functions; rest != 0; rest &= rest - 1) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
     const std::uint32_t lifetime = lifetimes_ms[function];
-    const SideMask refreshed_by = layout_.slot(function).spec.refreshed_by;
-    life(session, function) = lifetime;
+    const SessionLayout::Slot& slot = layout_.slot(function);
+    const SideMask refreshed_by = slot.spec.refreshed_by;
+    lives[slot.life] = lifetime;
     first = std::min(first, lifetime);
     for (const std::uint8_t direction : {0, 1}) {
       least[direction] =
@@ -56,8 +60,8 @@ void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
     slot_census_[function].created(now);
   }
   for (const std::uint8_t direction : {0, 1}) {
-    side(session, direction).fresh = units_of_ms(first);
-    side(session, direction).lifetime = units_of_ms(least[direction]);
+    sides[direction]->fresh = units_of_ms(first);
+    sides[direction]->lifetime = units_of_ms(least[direction]);
   }
   census_.created(now);
   wheel_.schedule(wheel_index(session), now + std::chrono::milliseconds(first));

@@ -2,6 +2,7 @@
 #include "dataplane/session_table.h"
 
 #include <algorithm>
+#include <cassert>
 #include <tuple>
 
 namespace glassbox {
@@ -245,10 +246,17 @@ std::optional<SessionId> SessionTable::open(bool six, Instant now) {
 template <typename Key>
 bool SessionTable::attach(SessionId session, std::uint8_t direction, const Key& key,
                           std::uint64_t hash, Side egress) {
+  if (find_in(half(session), key, hash) != nullptr) return false;
+  return attach_absent(session, direction, key, hash, egress);
+}
+
+template <typename Key>
+bool SessionTable::attach_absent(SessionId session, std::uint8_t direction, const Key& key,
+                                 std::uint64_t hash, Side egress) {
   Half& h = half(session);
+  assert(find_in(h, key, hash) == nullptr);
   const KeyRef ref = ((session & ~kSixBit) << 1) | direction;
   FlowSide* record = h.side(ref);
-  if (find_in(h, key, hash) != nullptr) return false;
   std::memcpy(reinterpret_cast<std::byte*>(record) + h.key_offset, &key, sizeof(key));
   record->set_egress(egress);
   if (!h.index.insert(hash, ref, [&](KeyRef r) { return hash_of(h, r); })) return false;
@@ -257,6 +265,10 @@ bool SessionTable::attach(SessionId session, std::uint8_t direction, const Key& 
 }
 template bool SessionTable::attach(SessionId, std::uint8_t, const FlowKey4&, std::uint64_t, Side);
 template bool SessionTable::attach(SessionId, std::uint8_t, const FlowKey6&, std::uint64_t, Side);
+template bool SessionTable::attach_absent(SessionId, std::uint8_t, const FlowKey4&, std::uint64_t,
+                                          Side);
+template bool SessionTable::attach_absent(SessionId, std::uint8_t, const FlowKey6&, std::uint64_t,
+                                          Side);
 
 bool SessionTable::attach(SessionId session, std::uint8_t direction, const Tuple& arriving,
                           Side ingress, Side egress) {

@@ -196,6 +196,10 @@ class SessionTable {
               Side egress);
   bool attach(SessionId session, std::uint8_t direction, const Tuple& arriving, Side ingress,
               Side egress);
+  // The same for a key of which the caller knows that no session has it.
+  template <typename Key>
+  bool attach_absent(SessionId session, std::uint8_t direction, const Key& key, std::uint64_t hash,
+                     Side egress);
   void detach(SessionId session, std::uint8_t direction);
   bool attached(SessionId session, std::uint8_t direction) const;
   bool live(SessionId session) const;

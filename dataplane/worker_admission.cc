@@ -115,7 +115,9 @@ bool Worker::attach_answers(const Opening& opening, const Key* arriving) {
     return false;
   }
   const std::uint8_t back = opening.direction ^ 1;
-  return sessions_->attach(opening.session, back, answer, hash, opening.ingress);
+  // Nobody has it: make_way() saw to that, unless the packet's own key is the answer's, too.
+  if (arriving != nullptr && *arriving == answer) return false;
+  return sessions_->attach_absent(opening.session, back, answer, hash, opening.ingress);
 }
 
 // Makes the session findable by what arrives in either direction.

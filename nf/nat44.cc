@@ -238,7 +238,8 @@ Nat44::Nat44(const Build& build)
       max_sessions_(build.max_sessions),
       max_mappings_(static_cast<std::uint64_t>(build.settings.integer("max_mappings"))),
       seed_(build.seed),
-      mappings_(pool_, mapping_options(build)) {}
+      mappings_(pool_, mapping_options(build)),
+      effects_(build.position) {}
 
 void Nat44::start(Context& context) { mappings_.prepare_for(context.sessions().capacity()); }
 

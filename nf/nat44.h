@@ -115,6 +115,7 @@ class Nat44 final : public NetworkFunction {
   std::uint64_t max_mappings_;
   std::uint64_t seed_;
   Mappings mappings_;
+  AddressRewrite::Effects effects_;
   std::uint64_t made_before_ = 0;  // mappings, until the turn before
 };
 

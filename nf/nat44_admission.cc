@@ -27,6 +27,13 @@ bool asks(const Packet& packet) {
   return type == 8 || type == 13 || type == 15 || type == 17;
 }
 
+AddressRewrite::Endpoint end_of(const Tuple& tuple, bool source) {
+  AddressRewrite::Endpoint end{
+      0, rte_cpu_to_be_16(source ? tuple.source_port : tuple.destination_port)};
+  std::memcpy(&end.address, (source ? tuple.source : tuple.destination).bytes.data(), 4);
+  return end;
+}
+
 NatEndpoint source_of(const Tuple& tuple, PortClass protocol) {
   return {tuple.source.v4_host_order(), tuple.source_port, protocol};
 }
@@ -176,17 +183,21 @@ Admission Nat44::set_up(Opening& opening, const Plan& plan, PortClass protocol, 
   mappings_.link(opening.session, 0, plan.mapping, !unanswered, sessions);
   if (plan.peer != Mappings::kNone) mappings_.link(opening.session, 1, plan.peer, true, sessions);
 
-  Ledger& ledger = context.ledger();
   const auto rewrite = [&](std::uint8_t direction, const Tuple& before, const Tuple& after,
-                           AddressRewrite::End end) {
+                           bool source, AddressRewrite::End end) {
     AddressRewrite& made = nat_rewrite(opening.session, direction, sessions);
-    made = AddressRewrite::between(before, after, end, context.self(), ledger);
+    made = AddressRewrite::between(end_of(before, source), end_of(after, source), end,
+                                   plan.before.protocol, effects_, context.ledger());
     made.flags |= kNatBound;
   };
-  rewrite(there, plan.before, plan.after, plan.there);
-  rewrite(back, plan.after.reversed(), plan.before.reversed(), plan.back);
-  watch_as_needed(opening.session, sessions);
-  sessions.table.set_closing(opening.session, is_closing(slot.tcp) && !unanswered);
+  // What is the source of the one direction is the destination of the other.
+  rewrite(there, plan.before, plan.after, plan.there == AddressRewrite::End::kSource, plan.there);
+  rewrite(back, plan.after, plan.before, plan.back != AddressRewrite::End::kSource, plan.back);
+  const bool hairpin = plan.peer != Mappings::kNone;
+  if (protocol == PortClass::kTcp || unanswered || hairpin) {
+    watch_as_needed(opening.session, sessions);
+    sessions.table.set_closing(opening.session, is_closing(slot.tcp) && !unanswered);
+  }
   opening.tuple = plan.after;
   return Admission::accept(time);
 }
