@@ -16,6 +16,11 @@ constexpr const char* kBoth = "[firewall, nat44: { pool: 203.0.113.0/24, max_map
 void FirewallNat44(benchmark::State& state) { run_flows(state, kBoth, true); }
 BENCHMARK(FirewallNat44)->Apply(at_three_sizes);
 
+// The same with windows tracked: TCP connections, opened by handshakes, in which every packet
+// brings six bytes and acknowledges what came the other way.
+void FirewallNat44Tcp(benchmark::State& state) { run_flows(state, kBoth, true, Protocol::kTcp); }
+BENCHMARK(FirewallNat44Tcp)->Apply(at_three_sizes);
+
 void Wire(benchmark::State& state) { run_flows(state, kWire); }
 BENCHMARK(Wire)->Apply(at_three_sizes);
 

@@ -7,9 +7,9 @@
 namespace glassbox::perf {
 namespace {
 
-void Ports(benchmark::State& state) {
+void run_ports(benchmark::State& state, Protocol protocol) {
   const auto flows = static_cast<std::uint32_t>(state.range(0));
-  FlowPorts ports(flows);
+  FlowPorts ports(flows, protocol);
   ports.run(flows);
   Burst burst;
   std::uint64_t packets = 0;
@@ -24,7 +24,12 @@ void Ports(benchmark::State& state) {
   meter.report(state, packets);
   if (ports.wrong() != 0) state.SkipWithError("packets came out wrong");
 }
+
+void Ports(benchmark::State& state) { run_ports(state, Protocol::kUdp); }
 BENCHMARK(Ports)->Apply(at_three_sizes);
+
+void PortsTcp(benchmark::State& state) { run_ports(state, Protocol::kTcp); }
+BENCHMARK(PortsTcp)->Apply(at_three_sizes);
 
 }  // namespace
 }  // namespace glassbox::perf

@@ -15,6 +15,15 @@ namespace {
 void Firewall(benchmark::State& state) { run_flows(state, "[firewall]"); }
 BENCHMARK(Firewall)->Apply(at_three_sizes);
 
+// TCP, with and without the trackers of its windows.
+void FirewallTcp(benchmark::State& state) { run_flows(state, "[firewall]", false, Protocol::kTcp); }
+BENCHMARK(FirewallTcp)->Apply(at_three_sizes);
+
+void FirewallTcpUntracked(benchmark::State& state) {
+  run_flows(state, "[firewall: { tcp_window: off }]", false, Protocol::kTcp);
+}
+BENCHMARK(FirewallTcpUntracked)->Apply(at_three_sizes);
+
 // state.range(0) rules; every tuple matches one of them.
 void FirewallMatch(benchmark::State& state) {
   std::vector<FirewallRule> rules(static_cast<std::size_t>(state.range(0)));

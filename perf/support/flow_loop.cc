@@ -34,7 +34,7 @@ std::uint64_t cpu_nanoseconds() {
 
 // Repetitions of one benchmark follow each other: they share the flows, which take long to open.
 struct Established {
-  std::pair<std::string, std::uint32_t> made_for;
+  std::tuple<std::string, std::uint32_t, Protocol> made_for;
   std::unique_ptr<FlowLoop> loop;
 };
 Established& established() {
@@ -55,19 +55,32 @@ void let_go_of_flows() { established() = {}; }
 
 // --- ports -------------------------------------------------------------------------------------
 
-FlowPorts::FlowPorts(std::uint32_t flows)
-    : pool_(MbufRing::kSize, kRoom, on_huge_pages()),
-      flows_(flows),
-      inside_(Side::kInside, flows_, ring_, 0x9e3779b97f4a7c15),
-      outside_(Side::kOutside, flows_, ring_, 0xd1b54a32d192ed03) {
+FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol)
+    : protocol_(protocol), pool_(MbufRing::kSize, kRoom, on_huge_pages()) {
   for (std::uint32_t i = 0; i < MbufRing::kSize; ++i) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
     ring_.put(&mbuf, 1);
   }
+  constexpr std::uint64_t kSeeds[] = {0x9e3779b97f4a7c15, 0xd1b54a32d192ed03};
+  const bool is_tcp = protocol == Protocol::kTcp;
+  (is_tcp ? tcp_flows_.resize(flows) : udp_flows_.resize(flows));
   for (std::uint32_t i = 0; i < flows; ++i) {
     const Ends ends = outward(i);
-    const Checksums sums = full_checksums(ends, i);
-    flows_[i] = {ends.source(), ends.source_port(), 0, sums, sums};
+    const Checksums sums = is_tcp ? full_tcp_checksums(ends, i) : full_checksums(ends, i);
+    const Conversation flow = {ends.source(), ends.source_port(), 0, sums, sums};
+    if (is_tcp) {
+      tcp_flows_[i].flow = flow;
+    } else {
+      udp_flows_[i] = flow;
+    }
+  }
+  for (const Side side : {Side::kInside, Side::kOutside}) {
+    const std::uint64_t seed = kSeeds[index_of(side)];
+    if (is_tcp) {
+      ports_[index_of(side)] = std::make_unique<TcpPort>(side, tcp_flows_, ring_, seed);
+    } else {
+      ports_[index_of(side)] = std::make_unique<UdpPort>(side, udp_flows_, ring_, seed);
+    }
   }
 }
 
@@ -75,29 +88,40 @@ FlowPorts::~FlowPorts() {
   for (std::uint32_t i = 0; i < ring_.held(); ++i) rte_pktmbuf_free(ring_.peek(i));
 }
 
-void FlowPorts::introduce(std::uint32_t first, std::uint32_t last) {
-  inside_.introduce(first, last);
-  outside_.silence();
-  outside_.learn(true);
+void FlowPorts::introduce(std::uint32_t first, std::uint32_t last, std::uint32_t step) {
+  const Side from = step == 1 ? Side::kOutside : Side::kInside;
+  silence();
+  if (protocol_ == Protocol::kTcp) {
+    for (const Side side : {Side::kInside, Side::kOutside}) tcp(side).say(kHandshake[step]);
+  } else {
+    udp(Side::kOutside).learn(true);
+  }
+  at(from).introduce(first, last);
 }
 
 void FlowPorts::run(std::uint32_t flows) {
-  outside_.learn(false);
-  inside_.run(flows);
-  outside_.run(flows);
+  if (protocol_ == Protocol::kTcp) {
+    for (const Side side : {Side::kInside, Side::kOutside}) tcp(side).say(Saying::kData);
+  } else {
+    udp(Side::kOutside).learn(false);
+  }
+  for (const Side side : {Side::kInside, Side::kOutside}) at(side).run(flows);
 }
 
 void FlowPorts::silence() {
-  inside_.silence();
-  outside_.silence();
+  for (const auto& port : ports_) port->silence();
 }
 
 bool FlowPorts::complete() const { return ring_.held() == MbufRing::kSize; }
 
 // --- the loop ----------------------------------------------------------------------------------
 
-FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity)
-    : ports_(capacity), now_(kStart), translates_(translates) {
+FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
+                   Protocol protocol)
+    : ports_(capacity, protocol),
+      now_(kStart),
+      translates_(translates),
+      tracks_(protocol == Protocol::kTcp && chain.find("tcp_window: off") == std::string::npos) {
   Worker::Options options;
   options.max_sessions = capacity + capacity / 4;
   options.check_claims = false;
@@ -114,8 +138,10 @@ std::uint32_t FlowLoop::turn() {
 }
 
 void FlowLoop::establish(std::uint32_t first, std::uint32_t last) {
-  ports_.introduce(first, last);
-  while (turn() != 0) {
+  for (std::uint32_t step = 0; step < ports_.steps(); ++step) {
+    ports_.introduce(first, last, step);
+    while (turn() != 0) {
+    }
   }
   opened_ += last - first;
 }
@@ -144,8 +170,22 @@ std::string FlowLoop::fault() {
     text << "the ledger does not balance; ";
   }
   if (!ports_.complete()) text << "mbufs have leaked; ";
-  text << census_fault();
+  text << census_fault() << tracker_fault();
   return text.str();
+}
+
+// Where windows are tracked every TCP flow has a tracker, and elsewhere none has.
+std::string FlowLoop::tracker_fault() {
+  for (FunctionId f = 0; f < worker_->chain().size(); ++f) {
+    const FunctionSpec& spec = worker_->chain()[f]->spec();
+    for (std::size_t kind = 0; kind < spec.kinds.size(); ++kind) {
+      if (spec.kinds[kind].name != "window") continue;
+      if (worker_->census(f, kind).entries() != (tracks_ ? opened_ : 0)) {
+        return "there is not a tracker for every flow";
+      }
+    }
+  }
+  return {};
 }
 
 // Every function's slot has been refreshed by every packet that may, and holds every flow.
@@ -172,15 +212,16 @@ void Meter::report(benchmark::State& state, std::uint64_t packets) const {
   state.counters["Mpps"] = count / (cycles / hertz) / 1e6;
 }
 
-void run_flows(benchmark::State& state, const std::string& chain, bool translates) {
+void run_flows(benchmark::State& state, const std::string& chain, bool translates,
+               Protocol protocol) {
   const auto flows = static_cast<std::uint32_t>(state.range(0));
   auto& [made_for, loop] = established();
-  if (made_for != std::pair(chain, flows)) {
+  if (made_for != std::tuple(chain, flows, protocol)) {
     loop.reset();
-    loop = std::make_unique<FlowLoop>(chain, translates, flows);
+    loop = std::make_unique<FlowLoop>(chain, translates, flows, protocol);
     loop->establish(0, flows);
     loop->run(flows);
-    made_for = {chain, flows};
+    made_for = {chain, flows, protocol};
   }
   const std::uint32_t warm_up = std::max(kWarmUpTurns, flows / 32);
   for (std::uint32_t i = 0; i < warm_up; ++i) loop->turn();

@@ -13,6 +13,7 @@
 #include "dataplane/mbuf_pool.h"
 #include "dataplane/worker.h"
 #include "perf/support/flow_port.h"
+#include "perf/support/tcp_port.h"
 
 namespace glassbox::perf {
 
@@ -21,37 +22,46 @@ bool on_huge_pages();
 // Where packets and tables lie, in words.
 std::string memory_in_use();
 
+enum class Protocol : std::uint8_t { kUdp, kTcp };
+
 // The two ports and what they share. Until a chain has said otherwise, nothing is translated.
 class FlowPorts {
  public:
-  explicit FlowPorts(std::uint32_t flows);
+  explicit FlowPorts(std::uint32_t flows, Protocol protocol = Protocol::kUdp);
   ~FlowPorts();
-  FlowPort& at(Side side) { return side == Side::kInside ? inside_ : outside_; }
+  FlowPort& at(Side side) { return *ports_[index_of(side)]; }
   rte_mempool* pool() { return pool_.get(); }
 
-  // The first packets of conversations [first, last), by the inside; see FlowPort::learn().
-  void introduce(std::uint32_t first, std::uint32_t last);
+  // What it takes to open conversations [first, last), step by step: each has to come out before
+  // the next begins. UDP: the first packets; TCP: SYN, the answer, its acknowledgement.
+  std::uint32_t steps() const { return protocol_ == Protocol::kTcp ? 3 : 1; }
+  void introduce(std::uint32_t first, std::uint32_t last, std::uint32_t step);
   // Full batches from both sides, drawn among the first `flows` conversations.
   void run(std::uint32_t flows);
   void silence();
-  std::uint64_t sent() const { return inside_.sent() + outside_.sent(); }
-  std::uint64_t wrong() const { return inside_.wrong() + outside_.wrong(); }
-  std::uint64_t untranslated() const { return outside_.untranslated(); }
+  std::uint64_t sent() const { return ports_[0]->sent() + ports_[1]->sent(); }
+  std::uint64_t wrong() const { return ports_[0]->wrong() + ports_[1]->wrong(); }
+  std::uint64_t untranslated() const { return ports_[1]->untranslated(); }
   bool complete() const;  // no mbuf is missing
 
  private:
+  UdpPort& udp(Side side) { return static_cast<UdpPort&>(at(side)); }
+  TcpPort& tcp(Side side) { return static_cast<TcpPort&>(at(side)); }
+
+  const Protocol protocol_;
   MbufPool pool_;
   MbufRing ring_;
-  std::vector<Conversation> flows_;
-  FlowPort inside_;
-  FlowPort outside_;
+  std::vector<Conversation> udp_flows_;
+  std::vector<TcpConversation> tcp_flows_;
+  std::array<std::unique_ptr<FlowPort>, kSides> ports_;
 };
 
 class FlowLoop {
  public:
   // `chain` as behind `chain:` in a configuration: "[count, firewall: { pickup: loose }]".
   // `translates`: every flow must leave with another source address than it came with.
-  FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity);
+  FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
+           Protocol protocol = Protocol::kUdp);
 
   // Opens conversations [first, last) through the chain from the inside.
   void establish(std::uint32_t first, std::uint32_t last);
@@ -73,11 +83,13 @@ class FlowLoop {
 
  private:
   std::string census_fault();
+  std::string tracker_fault();
 
   FlowPorts ports_;
   std::unique_ptr<Worker> worker_;
   Instant now_;
   bool translates_;
+  bool tracks_;  // TCP's windows
   std::uint64_t packets_ = 0;
   std::uint64_t opened_ = 0;
 };
@@ -94,7 +106,8 @@ class Meter {
 };
 
 // The body of a benchmark: state.range(0) established conversations through `chain`.
-void run_flows(benchmark::State& state, const std::string& chain, bool translates = false);
+void run_flows(benchmark::State& state, const std::string& chain, bool translates = false,
+               Protocol protocol = Protocol::kUdp);
 // What run_flows() has kept; before the EAL ends.
 void let_go_of_flows();
 // The same for new ones: state.range(0) of them are opened, with state.range(1) alive before.

@@ -4,31 +4,6 @@
 #include <algorithm>
 
 namespace glassbox::perf {
-namespace {
-
-constexpr std::uint32_t kAhead = 8;
-
-// Where the data of a fresh mbuf begins; its line can be fetched before the mbuf's own is there.
-std::uint8_t* data_of(rte_mbuf* mbuf) {
-  return reinterpret_cast<std::uint8_t*>(mbuf + 1) + RTE_PKTMBUF_HEADROOM;
-}
-
-// What a driver's receive path writes.
-void reset(rte_mbuf* mbuf) {
-  mbuf->data_off = RTE_PKTMBUF_HEADROOM;
-  mbuf->refcnt = 1;
-  mbuf->nb_segs = 1;
-  mbuf->port = 0;
-  mbuf->ol_flags = 0;
-  mbuf->packet_type = 0;
-  mbuf->pkt_len = kFrame;
-  mbuf->data_len = kFrame;
-}
-
-}  // namespace
-
-FlowPort::FlowPort(Side side, std::vector<Conversation>& flows, MbufRing& ring, std::uint64_t seed)
-    : side_(side), flows_(flows), ring_(ring), random_(seed) {}
 
 void FlowPort::introduce(std::uint32_t first, std::uint32_t last) {
   range_ = 0;
@@ -52,29 +27,9 @@ void FlowPort::draw() {
       random_ ^= random_ << 17;
       number = static_cast<std::uint32_t>((random_ >> 32) * range_ >> 32);
     } else {
-      number = std::min<std::uint32_t>(next_++, static_cast<std::uint32_t>(flows_.size()) - 1);
+      number = std::min<std::uint32_t>(next_++, flows_ - 1);
     }
-    __builtin_prefetch(&flows_[number]);
-  }
-}
-
-template <Side kSide>
-void FlowPort::fill(Burst& burst) {
-  const Conversation* flows = flows_.data();
-  for (std::uint16_t i = 0; i < burst.count; ++i) {
-    rte_mbuf* next = ring_.peek(i + kAhead);
-    __builtin_prefetch(next, 1);
-    __builtin_prefetch(data_of(next), 1);
-    rte_mbuf* mbuf = ring_.peek(i);
-    burst.mbufs[i] = mbuf;
-    const std::uint32_t number = drawn_[i];
-    const Conversation flow = flows[number];
-    reset(mbuf);
-    if constexpr (kSide == Side::kInside) {
-      write_frame(data_of(mbuf), outward(number), flow.inside, number);
-    } else {
-      write_frame(data_of(mbuf), translated(number, flow).reversed(), flow.outside, number);
-    }
+    __builtin_prefetch(table_ + number * stride_);
   }
 }
 
@@ -83,18 +38,48 @@ void FlowPort::receive(Burst& burst) {
   burst.count =
       static_cast<std::uint16_t>(std::min({std::uint32_t{kMaxBatch}, remaining_, ring_.held()}));
   if (burst.count == 0) return;
-  if (side_ == Side::kInside) {
-    fill<Side::kInside>(burst);
-  } else {
-    fill<Side::kOutside>(burst);
-  }
+  fill(burst);
   ring_.advance(burst.count);
   if (range_ == 0) remaining_ -= burst.count;
   draw();
 }
 
+std::uint16_t FlowPort::transmit(rte_mbuf** mbufs, std::uint16_t count) {
+  sent_ += count;
+  check(mbufs, count);
+  ring_.put(mbufs, count);
+  return count;
+}
+
+// --- UDP ---------------------------------------------------------------------------------------
+
 template <Side kSide>
-bool FlowPort::is_right(const rte_mbuf* mbuf) const {
+void UdpPort::fill_side(Burst& burst) {
+  const Conversation* flows = flows_.data();
+  for (std::uint16_t i = 0; i < burst.count; ++i) {
+    rte_mbuf* mbuf = next_mbuf(i);
+    burst.mbufs[i] = mbuf;
+    const std::uint32_t number = drawn_[i];
+    const Conversation flow = flows[number];
+    reset(mbuf, kFrame);
+    if constexpr (kSide == Side::kInside) {
+      write_frame(data_of(mbuf), outward(number), flow.inside, number);
+    } else {
+      write_frame(data_of(mbuf), translated(number, flow).reversed(), flow.outside, number);
+    }
+  }
+}
+
+void UdpPort::fill(Burst& burst) {
+  if (side_ == Side::kInside) {
+    fill_side<Side::kInside>(burst);
+  } else {
+    fill_side<Side::kOutside>(burst);
+  }
+}
+
+template <Side kSide>
+bool UdpPort::is_right(const rte_mbuf* mbuf) const {
   const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
   const std::uint32_t number = number_in(frame);
   const Conversation flow = flows_[number];
@@ -107,7 +92,7 @@ bool FlowPort::is_right(const rte_mbuf* mbuf) const {
 }
 
 // Only what leaves by the outside.
-void FlowPort::note(const rte_mbuf* mbuf) {
+void UdpPort::note(const rte_mbuf* mbuf) {
   const auto* frame = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
   const std::uint32_t number = number_in(frame);
   Conversation& flow = flows_[number];
@@ -119,23 +104,20 @@ void FlowPort::note(const rte_mbuf* mbuf) {
 }
 
 template <Side kSide>
-void FlowPort::check(rte_mbuf** mbufs, std::uint16_t count) {
+void UdpPort::check_side(rte_mbuf** mbufs, std::uint16_t count) {
   std::uint64_t wrong = 0;
   for (std::uint16_t i = 0; i < count; ++i) wrong += !is_right<kSide>(mbufs[i]);
   wrong_ += wrong;
 }
 
-std::uint16_t FlowPort::transmit(rte_mbuf** mbufs, std::uint16_t count) {
-  sent_ += count;
+void UdpPort::check(rte_mbuf** mbufs, std::uint16_t count) {
   if (learning_) {
     for (std::uint16_t i = 0; i < count; ++i) note(mbufs[i]);
   } else if (side_ == Side::kInside) {
-    check<Side::kInside>(mbufs, count);
+    check_side<Side::kInside>(mbufs, count);
   } else {
-    check<Side::kOutside>(mbufs, count);
+    check_side<Side::kOutside>(mbufs, count);
   }
-  ring_.put(mbufs, count);
-  return count;
 }
 
 }  // namespace glassbox::perf
