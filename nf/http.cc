@@ -28,14 +28,15 @@ StreamEditor::Bounds bounds_of(const Settings& settings) {
   return bounds;
 }
 
-std::string system_of(const Settings& settings) {
-  const std::string& system = settings.text("system");
+// An id for traces (RFC 4236 4): an absolute URI. A comma in it would separate two.
+std::string trace_id(const Settings& settings, std::string_view name) {
+  const std::string& system = settings.text(name);
   const bool sound =
       system.find("://") != std::string::npos && std::ranges::none_of(system, [](unsigned char c) {
         return c <= ' ' || c == ',' || c == ';' || c == '#' || c >= 0x7f;
       });
   if (!sound) {
-    throw ConfigError(settings.where("system"),
+    throw ConfigError(settings.where(name),
                       "http: '" + system +
                           "' is no absolute URI for a trace: http://NAME/PATH, without comma, "
                           "semicolon, # and blanks");
@@ -47,8 +48,10 @@ std::string system_of(const Settings& settings) {
 
 Http::Http(const Build& build)
     : NetworkFunction(kHttpSpec),
-      services_(build.settings.rows("services"), system_of(build.settings)),
+      services_(build.settings.rows("services"), trace_id(build.settings, "system")),
       system_(build.settings.text("system")),
+      processor_(build.settings.given("processor") ? trace_id(build.settings, "processor")
+                                                   : std::string()),
       ports_(build.settings.ports("ports")),
       head_limit_(static_cast<std::uint32_t>(build.settings.integer("head"))),
       idle_(build.settings.duration("idle")),
@@ -73,6 +76,7 @@ Http::Http(const Build& build)
   for (const HttpService& service : services_.all()) {
     pages_.push_back(page_of(service));
     if (service.holds()) looks_on_[service.on_request() ? 0 : 1] = false;
+    if (service.blocks_on_failure) looks_on_[0] = false;  // consent is looked up with the request
   }
   compile_patterns(build.settings.rows("services"));
   compile_scans(build.settings.rows("services"),
@@ -88,6 +92,7 @@ Http::Http(const Build& build)
   plan_.reserve(4096);
   plan_text_.reserve(std::size_t{1} << 18);
   prefix_.reserve(32);
+  via_.reserve(kMaxTrace);
 }
 
 void Http::compile_patterns(const Settings::Rows& rows) {
@@ -407,6 +412,12 @@ std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
       {"bypass requests", bypasses_},
       {"bypass requests that named something unknown, or could not be read", bypass_unknown_},
       {"oversized traces", trace_oversized_},
+      {"traces of three systems or more (at most two act on a message)", trace_crowded_},
+      {"for the trace alone: fields added or appended to", trace_entries_},
+      {"for the trace alone: bytes put in", trace_bytes_},
+      {"for the trace alone: edits of their own", trace_splices_},
+      {"for the trace alone: bytes of hard state", trace_splice_bytes_},
+      {"for the trace alone: messages of another length", trace_only_},
       {"substitutions", substitutions_},
       {"substitutions left out for want of room", unreplaced_},
       {"bytes scanned", scanned_},

@@ -41,7 +41,7 @@ namespace glassbox {
 
 inline constexpr std::array<std::string_view, 2> kHttpUnparsable = {"pass", "block"};
 
-inline constexpr std::array<Parameter, 13> kHttpParameters = {{
+inline constexpr std::array<Parameter, 17> kHttpParameters = {{
     {.name = "services",
      .type = ParameterType::kRows,
      .help = "what is done, and who agreed to it",
@@ -51,6 +51,18 @@ inline constexpr std::array<Parameter, 13> kHttpParameters = {{
      .type = ParameterType::kText,
      .help = "URI of this OPES system: its id in traces and bypasses",
      .required = true},
+    {.name = "processor",
+     .type = ParameterType::kText,
+     .help = "URI of this box within the system: its own entry, in OPES-Via"},
+    {.name = "operator",
+     .type = ParameterType::kText,
+     .help = "who runs the system and sets and enforces its policies"},
+    {.name = "privacy",
+     .type = ParameterType::kText,
+     .help = "its privacy policy, or where that is written"},
+    {.name = "contact",
+     .type = ParameterType::kText,
+     .help = "whom to ask which processor did something"},
     {.name = "ports",
      .type = ParameterType::kPorts,
      .default_value = "80",
@@ -339,8 +351,11 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
       if (failure_ != Failure::kNone) return;
     }
   }
-  void trace();
-  void trace_in(std::string_view name);
+  bool trace(ServiceSet ran);
+  bool trace_in(std::string_view name, std::string_view entries);
+  void list_via(ServiceSet ran, bool system);
+  void give_back_head();
+  void weigh_trace(std::size_t trace, std::size_t all, bool alone);
   void remove_field(std::string_view name);
   bool carry_out(StreamCursor& stream);
   std::optional<BodyFraming> new_framing(const HttpExchange& exchange);
@@ -391,6 +406,7 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
 
   HttpServices services_;
   std::string system_;
+  std::string processor_;
   PortRange ports_;
   std::uint32_t head_limit_;
   Nanos idle_;
@@ -431,6 +447,8 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   std::vector<char> head_text_;
   HttpHead head_;
   HeadEdits edits_;
+  std::size_t trace_from_ = 0;  // where the bytes of the trace begin among those of the edits
+  std::string via_;
 
   // The body bytes that are not settled, and where they stand in the stream.
   struct BodyPiece {
@@ -474,6 +492,13 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   std::uint64_t bypass_unknown_ = 0;
   std::uint64_t bypasses_ = 0;
   std::uint64_t trace_oversized_ = 0;
+  std::uint64_t trace_crowded_ = 0;
+  // What is done for the trace alone.
+  std::uint64_t trace_entries_ = 0;
+  std::uint64_t trace_bytes_ = 0;
+  std::uint64_t trace_splices_ = 0;
+  std::uint64_t trace_splice_bytes_ = 0;
+  std::uint64_t trace_only_ = 0;
   std::array<std::uint64_t, 3> by_party_{};
 };
 

@@ -69,7 +69,7 @@ void Http::adapt_request(StreamCursor& stream, HttpExchange& exchange) {
   exchange.one_one = parser.http_major == 1 && parser.http_minor >= 1;
   const std::string_view host = value_of(head_, "Host");
   const Bypass bypass = bypass_of_request();
-  bool adapted = false;
+  ServiceSet ran = 0;
   ServiceSet scans = 0;
   for (std::size_t i = 0; i < services_.all().size(); ++i) {
     HttpService& service = services_.all()[i];
@@ -88,13 +88,13 @@ void Http::adapt_request(StreamCursor& stream, HttpExchange& exchange) {
       exchange.runs |= bit;
     } else if (service.action == HttpAction::kScan) {
       scans |= bit;
-    } else {
-      adapted = run_on_request(service) || adapted;
+    } else if (run_on_request(service)) {
+      ran |= bit;
     }
     if (failure_ != Failure::kNone) return;
   }
   if (scans != 0 && has_body(nullptr)) look_at_body(exchange, 0, scans);
-  if (adapted) trace();
+  if (failure_ == Failure::kNone && ran != 0 && !trace(ran)) give_back_head();
 }
 
 Bypass Http::bypass_of_request() {
@@ -104,7 +104,7 @@ Bypass Http::bypass_of_request() {
     if (!same_name(head_[i].name, "OPES-Bypass")) continue;
     value = head_[i].value;
     // RFC 9110 5.3: fields of one name are one list.
-    const Bypass more = read_bypass(value, system_, services_.traced());
+    const Bypass more = read_bypass(value, system_, services_.traced(), processor_);
     ++bypasses_;
     if (more.unknown || more.unreadable) ++bypass_unknown_;
     bypass.asked |= more.asked;
@@ -132,7 +132,7 @@ bool Http::run_on_request(HttpService& service) {
 
 void Http::adapt_response(StreamCursor& stream, const HttpExchange& exchange) {
   (void)stream;
-  bool adapted = false;
+  ServiceSet ran = 0;
   ServiceSet bodies = 0;
   ServiceSet scans = 0;
   for (ServiceSet runs = exchange.runs; runs != 0; runs &= runs - 1) {
@@ -144,8 +144,8 @@ void Http::adapt_response(StreamCursor& stream, const HttpExchange& exchange) {
       scans |= ServiceSet{1} << i;
     } else if (service.action == HttpAction::kLog) {
       count_invocation(service);
-    } else {
-      adapted = run_on_head(service) || adapted;
+    } else if (run_on_head(service)) {
+      ran |= ServiceSet{1} << i;
     }
     if (failure_ != Failure::kNone) return;
   }
@@ -153,7 +153,8 @@ void Http::adapt_response(StreamCursor& stream, const HttpExchange& exchange) {
   if ((bodies | scans) != 0 && has_body(&exchange)) look_at_body(exchange, bodies, scans);
   if (failure_ != Failure::kNone) return;
   if (side().framing != BodyFraming::kUntouched) mend_head();
-  if (adapted || side().framing != BodyFraming::kUntouched) trace();
+  ran |= side().bodies;
+  if (ran != 0 && !trace(ran)) give_back_head();
 }
 
 // True: the head changes.
@@ -273,26 +274,65 @@ void Http::remove_field(std::string_view name) {
 // --- trace -----------------------------------------------------------------------------------
 
 // RFC 4236 4: the system's entry in OPES-System, and in OPES-Via where the message brought one;
-// appended, and in one field rather than in several.
-void Http::trace() {
+// the processor's and the services' own, if they leave any, in OPES-Via. Appended, and in one field
+// rather than in several. False: there is no room, and without it nothing may change.
+bool Http::trace(ServiceSet ran) {
+  trace_from_ = edits_.total_bytes();
+  list_via(ran, head_.find("OPES-Via") != nullptr);
+  if (!trace_in("OPES-System", system_)) return false;
+  if (!via_.empty() && !trace_in("OPES-Via", via_)) return false;
   ++adapted_;
-  trace_in("OPES-System");
-  if (head_.find("OPES-Via") != nullptr) trace_in("OPES-Via");
+  return true;
 }
 
-void Http::trace_in(std::string_view name) {
+void Http::list_via(ServiceSet ran, bool system) {
+  via_.clear();
+  const auto add = [this](std::string_view entry) {
+    if (via_.size() + entry.size() + 2 > via_.capacity()) return;  // it MAY trace
+    if (!via_.empty()) via_ += ", ";
+    via_ += entry;
+  };
+  for (std::size_t i = 0; i < services_.all().size(); ++i) {
+    if ((ran >> i & 1) != 0 && services_.all()[i].traces) add(services_.traced()[i].id);
+  }
+  if (!processor_.empty()) add(processor_);
+  if (system) add(system_);
+}
+
+bool Http::trace_in(std::string_view name, std::string_view entries) {
   const HttpHead::FieldLine* last = nullptr;
   for (std::size_t i = 0; i < head_.size(); ++i) {
     if (same_name(head_[i].name, name)) last = &head_[i];
   }
+  ++trace_entries_;
   if (last == nullptr || edits_.covers(last->begin)) {
-    edits_.insert(head_.fields_end(), name, ": ", system_, "\r\n");
-    return;
+    return edits_.insert(head_.fields_end(), name, ": ", entries, "\r\n");
   }
-  if (last->value.size() > kMaxTrace) ++trace_oversized_;  // RFC 3897 8
+  // RFC 3897 8: forged ones have any size and number. They are carried on, and not believed.
+  const std::size_t before = trace_entries(last->value);
+  if (before == SIZE_MAX) ++trace_oversized_;
+  if (before >= kMaxSystems && before != SIZE_MAX && name == "OPES-System") ++trace_crowded_;
   const auto end = static_cast<std::uint32_t>(last->value.data() - head_.text().data() +
                                               static_cast<std::ptrdiff_t>(last->value.size()));
-  edits_.insert(end, last->value.empty() ? "" : ", ", system_);
+  return edits_.insert(end, last->value.empty() ? "" : ", ", entries);
+}
+
+// The head leaves as it came.
+void Http::give_back_head() {
+  HttpSide& side = this->side();
+  edits_.clear();
+  side.framing = BodyFraming::kUntouched;
+  side.bodies = 0;
+  if (side.scan == 0) close_coding(side, Ending::kClosed, now_);
+  fail_all(HttpFailureCause::kMemory);
+}
+
+// Of `all` bytes that a splice puts in, `trace` are the trace's; `alone`: all that it is there for.
+void Http::weigh_trace(std::size_t trace, std::size_t all, bool alone) {
+  trace_bytes_ += trace;
+  if (alone) ++trace_splices_;
+  trace_splice_bytes_ +=
+      SpliceStore::bytes_of(all) - (alone ? 0 : SpliceStore::bytes_of(all - trace));
 }
 
 // --- from edits to splices -------------------------------------------------------------------
@@ -310,20 +350,29 @@ bool Http::carry_out(StreamCursor& stream) {
   const std::string_view text = head_.text();
   const std::uint32_t base = side().message;
   std::array<std::uint8_t, HeadEdits::kMaxBytes + 1> bytes;
+  std::int64_t growth = 0;  // but for the trace
   for (std::size_t i = 0; i < edits_.size();) {
     // What begins at one place leaves as one; an insertion takes the byte behind it along.
     const std::uint32_t begin = edits_[i].begin;
     std::uint32_t end = begin;
     std::size_t used = 0;
+    std::size_t of_trace = 0;
+    bool alone = true;
     for (; i < edits_.size() && edits_[i].begin == begin; ++i) {
       const std::string_view part = edits_.bytes(edits_[i]);
       std::copy(part.begin(), part.end(), bytes.begin() + static_cast<std::ptrdiff_t>(used));
       used += part.size();
+      const bool traces = HeadEdits::since(edits_[i], trace_from_) && !part.empty();
+      if (traces) of_trace += part.size();
+      if (!traces) growth += static_cast<std::int64_t>(part.size()) - (edits_[i].end - begin);
+      alone = alone && traces;
       end = std::max(end, edits_[i].end);
     }
     if (end == begin) bytes[used++] = static_cast<std::uint8_t>(text[end++]);
+    if (of_trace != 0) weigh_trace(of_trace, used, alone);
     stream.replace(base + begin, end - begin, std::span(bytes).first(used));
   }
+  if (growth == 0 && side().framing == BodyFraming::kUntouched) ++trace_only_;
   connection_->edited = true;
   return true;
 }

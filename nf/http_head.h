@@ -80,6 +80,8 @@ class HeadEdits {
     return {bytes_.data() + edit.offset, edit.length};
   }
   std::size_t total_bytes() const { return used_; }
+  // The bytes of what was asked for from a moment on begin at total_bytes() of that moment.
+  static bool since(const Edit& edit, std::size_t moment) { return edit.offset >= moment; }
 
  private:
   std::array<Edit, kMaxEdits> edits_;

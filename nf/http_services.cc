@@ -93,6 +93,7 @@ HttpService read_service(const Settings& row) {
   service.consent = text_of(row, "consent");
   service.scope = row.text("scope");
   service.bypassable = row.boolean("bypassable");
+  service.traces = row.boolean("trace");
   service.blocks_on_failure = row.text("on_failure") == "block";
   const std::string until = text_of(row, "until");
   if (!until.empty()) {
@@ -115,6 +116,11 @@ void check(const HttpService& service, const Settings& row) {
     if (same_name(service.name, framing)) {
       fail(row, "name", service.id,
            "'" + service.name + "' belongs to the connection, not to a service");
+    }
+  }
+  for (const std::string_view own : {"opes-system", "opes-via", "opes-bypass"}) {
+    if (same_name(service.name, own)) {
+      fail(row, "name", service.id, "'" + service.name + "' is the trace's and the bypass's");
     }
   }
   const bool acts_on_request =

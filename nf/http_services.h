@@ -46,7 +46,7 @@ inline constexpr std::array<std::string_view, 4> kHttpPoints = {"request-in", "r
 inline constexpr std::array<std::string_view, 3> kHttpParties = {"none", "provider", "consumer"};
 inline constexpr std::array<std::string_view, 2> kHttpFailures = {"pass", "block"};
 
-inline constexpr std::array<Parameter, 17> kHttpServiceColumns = {{
+inline constexpr std::array<Parameter, 18> kHttpServiceColumns = {{
     {.name = "id",
      .type = ParameterType::kText,
      .help = "names the service; SYSTEM#ID is its URI in a bypass",
@@ -97,6 +97,10 @@ inline constexpr std::array<Parameter, 17> kHttpServiceColumns = {{
      .type = ParameterType::kBoolean,
      .default_value = "true",
      .help = "false: no content without this service; a bypass is ignored (RFC 3897 4)"},
+    {.name = "trace",
+     .type = ParameterType::kBoolean,
+     .default_value = "false",
+     .help = "true: it leaves an entry of its own in OPES-Via (RFC 3897 3.1: it may)"},
     {.name = "on_failure",
      .type = ParameterType::kChoice,
      .default_value = "pass",
@@ -118,6 +122,7 @@ struct HttpService {
   std::string scope;
   std::optional<Instant> until;  // the end of its last day
   bool bypassable = true;
+  bool traces = false;
   bool blocks_on_failure = false;
 
   std::uint64_t invoked = 0;

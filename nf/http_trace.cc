@@ -35,7 +35,7 @@ bool same_uri(std::string_view a, std::string_view b) {
 }  // namespace
 
 Bypass read_bypass(std::string_view value, std::string_view system,
-                   std::span<const TracedService> services) {
+                   std::span<const TracedService> services, std::string_view processor) {
   Bypass bypass;
   ServiceSet all = 0;
   ServiceSet essential = 0;
@@ -53,7 +53,7 @@ Bypass read_bypass(std::string_view value, std::string_view system,
         bypass.wildcard = true;
         return;
       }
-      if (same_uri(entry, system)) {
+      if (same_uri(entry, system) || (!processor.empty() && same_uri(entry, processor))) {
         bypass.asked |= all;
         return;
       }

@@ -39,12 +39,15 @@ struct Bypass {
 // RFC 3897 8: a trace or bypass of any size can be sent. What is longer is not read.
 inline constexpr std::size_t kMaxBypass = 2048;
 inline constexpr std::size_t kMaxTrace = 4096;
+// RFC 3897 2: one on the provider's side and one on the consumer's.
+inline constexpr std::size_t kMaxSystems = 2;
 
 // `system`: the id of the system that the services belong to; it stands for all of them (RFC 3897
 // 4). An entry that no service and no system here has counts as a wildcard (4.3), and so does one
 // that may match (4).
+// `processor`: another name for all of them, if there is one.
 Bypass read_bypass(std::string_view value, std::string_view system,
-                   std::span<const TracedService> services);
+                   std::span<const TracedService> services, std::string_view processor = {});
 
 // How many entries a trace field has; more than fit are not counted: nullopt-like SIZE_MAX.
 std::size_t trace_entries(std::string_view value);

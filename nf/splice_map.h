@@ -78,6 +78,11 @@ class SpliceStore {
   void apply(const SpliceList& list, std::uint32_t from, std::uint32_t to, Copy copy,
              Insert insert) const;
 
+  // What a splice takes that puts in so many bytes.
+  static std::uint64_t bytes_of(std::size_t insert) {
+    return sizeof(Splice) + std::uint64_t{blocks_for(insert)} * kBlockBytes;
+  }
+
   Census& census() { return census_; }
   std::uint32_t capacity() const { return static_cast<std::uint32_t>(splices_.size()); }
 
