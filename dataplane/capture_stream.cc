@@ -3,11 +3,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <rte_byteorder.h>
+#include <stdio_ext.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <system_error>
 
 #include "dataplane/link_type.h"
@@ -54,6 +57,8 @@ void SnaplenEraser::pass(std::span<std::uint8_t> bytes) {
       passed = take(keep_after_, bytes.size());
     } else if (is_pcap_) {
       done_ = true;  // one snapshot length for the whole file
+    } else if (started_ && head_bytes_ == 0 && bytes.size() >= kHead && pass_block(bytes)) {
+      passed = kHead;
     } else {
       head_[head_bytes_++] = bytes.front();
       bytes.front() = as_libpcap_has_it(bytes.front());
@@ -61,6 +66,16 @@ void SnaplenEraser::pass(std::span<std::uint8_t> bytes) {
     }
     bytes = bytes.subspan(passed);
   }
+}
+
+// Most blocks of a pcapng file hold a packet, and their heads come in one piece. False: the head is
+// for the careful path.
+bool SnaplenEraser::pass_block(std::span<const std::uint8_t> bytes) {
+  std::memcpy(head_.data(), bytes.data(), kHead);
+  const std::uint32_t type = number_at(0);
+  if (type == kSectionHeaderBlock || type == kInterfaceDescriptionBlock) return false;
+  plan_block();
+  return true;
 }
 
 // The low byte of an interface's link type, where that is raw IP: libpcap (1.10) compares the
@@ -115,11 +130,8 @@ void SnaplenEraser::plan_block() {
 
 std::uint32_t SnaplenEraser::number_at(std::size_t offset) const {
   std::uint32_t number = 0;
-  for (std::size_t byte = 0; byte < sizeof(number); ++byte) {
-    const std::size_t shift = 8 * (big_endian_ ? sizeof(number) - 1 - byte : byte);
-    number |= std::uint32_t{head_[offset + byte]} << shift;
-  }
-  return number;
+  std::memcpy(&number, head_.data() + offset, sizeof(number));
+  return big_endian_ ? rte_be_to_cpu_32(number) : rte_le_to_cpu_32(number);
 }
 
 Result<std::unique_ptr<CaptureStream>> CaptureStream::open(const std::string& path) {
@@ -149,7 +161,10 @@ std::FILE* CaptureStream::new_file() {
   };
   std::FILE* file = fopencookie(this, "rb", functions);
   // Ours, because glibc ignores the size when it is to find the buffer itself.
-  if (file != nullptr) std::setvbuf(file, buffer_.data(), _IOFBF, buffer_.size());
+  if (file == nullptr) return nullptr;
+  std::setvbuf(file, buffer_.data(), _IOFBF, buffer_.size());
+  // One reader: libpcap asks twice a packet, and the lock would cost as much as the packet.
+  __fsetlocking(file, FSETLOCKING_BYCALLER);
   return file;
 }
 

@@ -35,6 +35,7 @@ class SnaplenEraser {
   static constexpr std::size_t kHead = 12;  // the least a pcapng block has
 
   std::uint8_t as_libpcap_has_it(std::uint8_t byte) const;
+  bool pass_block(std::span<const std::uint8_t> bytes);
   void plan();
   void plan_pcap(std::uint32_t magic);
   void plan_block();

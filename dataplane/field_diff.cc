@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 namespace glassbox {
@@ -310,39 +311,47 @@ bool compare_common(FrameBytes before, FrameBytes after, FieldSet& fields) {
   const auto same = [&](std::size_t offset, std::size_t length) {
     return std::memcmp(a + offset, b + offset, length) == 0;
   };
+  const auto same_word = [&](std::size_t offset) { return same(offset, 2); };
   if (before.size() != after.size() || before.size() < kL4 + 8) return false;
-  if (a[12] != 0x08 || a[13] != 0 || a[kIp] != 0x45 || !same(12, 3)) return false;
+  if (a[12] != 0x08 || a[13] != 0 || a[kIp] != 0x45 || !same_word(12) || b[kIp] != 0x45) {
+    return false;
+  }
   const std::uint8_t protocol = a[kIp + 9];
   const std::size_t end = kIp + (std::size_t{a[kIp + 2]} << 8 | a[kIp + 3]);
   const bool fragment = (a[kIp + 6] & 0x3f) != 0 || a[kIp + 7] != 0;
-  if (fragment || !same(kIp + 2, 2) || !same(kIp + 6, 2) || protocol != b[kIp + 9]) return false;
+  if (fragment || !same_word(kIp + 2) || !same_word(kIp + 6) || protocol != b[kIp + 9])
+    return false;
   const std::size_t rest = kL4 + (protocol == 6 ? 20 : 8);
   if ((protocol != 6 && protocol != 17) || rest > end || end > before.size()) return false;
   // TCP's data offset and flags, UDP's length; and all that lies behind the header.
-  if (!same(kL4 + (protocol == 6 ? 12 : 4), 2) || !same(rest, before.size() - rest)) return false;
-  struct Plain {
-    Field tcp, udp;
-    std::uint8_t offset, length;
+  if (!same_word(kL4 + (protocol == 6 ? 12 : 4)) || !same(rest, before.size() - rest)) return false;
+  // Of lengths known here, so that each is a load or two and no call.
+  const auto note = [&]<std::size_t kLength>(Field field, std::size_t offset,
+                                             std::integral_constant<std::size_t, kLength>) {
+    if (std::memcmp(a + offset, b + offset, kLength) != 0) fields.insert(field);
   };
-  static constexpr std::array<Plain, 12> kPlain = {{
-      {Field::kEthDst, Field::kEthDst, 0, 6},
-      {Field::kEthSrc, Field::kEthSrc, 6, 6},
-      {Field::kIpDscp, Field::kIpDscp, kIp + 1, 1},
-      {Field::kIpId, Field::kIpId, kIp + 4, 2},
-      {Field::kIpTtl, Field::kIpTtl, kIp + 8, 1},
-      {Field::kIpSrc, Field::kIpSrc, kIp + 12, 4},
-      {Field::kIpDst, Field::kIpDst, kIp + 16, 4},
-      {Field::kTcpSrcPort, Field::kUdpSrcPort, kL4, 2},
-      {Field::kTcpDstPort, Field::kUdpDstPort, kL4 + 2, 2},
-      {Field::kTcpSeq, Field::kCount, kL4 + 4, 4},
-      {Field::kTcpAck, Field::kCount, kL4 + 8, 4},
-      {Field::kTcpWindow, Field::kCount, kL4 + 14, 2},
-  }};
-  for (const Plain& plain : kPlain) {
-    const Field field = protocol == 6 ? plain.tcp : plain.udp;
-    if (field != Field::kCount && !same(plain.offset, plain.length)) fields.insert(field);
+  constexpr std::integral_constant<std::size_t, 1> kByte;
+  constexpr std::integral_constant<std::size_t, 2> kWord;
+  constexpr std::integral_constant<std::size_t, 4> kDouble;
+  constexpr std::integral_constant<std::size_t, 6> kMac;
+  note(Field::kEthDst, 0, kMac);
+  note(Field::kEthSrc, 6, kMac);
+  note(Field::kIpDscp, kIp + 1, kByte);
+  note(Field::kIpId, kIp + 4, kWord);
+  note(Field::kIpTtl, kIp + 8, kByte);
+  note(Field::kIpSrc, kIp + 12, kDouble);
+  note(Field::kIpDst, kIp + 16, kDouble);
+  if (protocol != 6) {
+    note(Field::kUdpSrcPort, kL4, kWord);
+    note(Field::kUdpDstPort, kL4 + 2, kWord);
+    return true;
   }
-  if (protocol == 6 && !same(kL4 + 18, 2)) fields.insert(Field::kTcpUrgent);
+  note(Field::kTcpSrcPort, kL4, kWord);
+  note(Field::kTcpDstPort, kL4 + 2, kWord);
+  note(Field::kTcpSeq, kL4 + 4, kDouble);
+  note(Field::kTcpAck, kL4 + 8, kDouble);
+  note(Field::kTcpWindow, kL4 + 14, kWord);
+  note(Field::kTcpUrgent, kL4 + 18, kWord);
   return true;
 }
 
@@ -350,9 +359,14 @@ bool compare_common(FrameBytes before, FrameBytes after, FieldSet& fields) {
 
 FieldSet differing_fields(FrameBytes before, FrameBytes after, LinkType link) {
   FieldSet fields;
-  if (std::ranges::equal(before, after)) return fields;
-  if (link == LinkType::kEthernet && compare_common(before, after, fields)) {
-    if (fields.empty()) fields.insert(Field::kData);
+  const bool common = link == LinkType::kEthernet && compare_common(before, after, fields);
+  if (!fields.empty()) return fields;
+  if (before.size() == after.size() &&
+      (before.empty() || std::memcmp(before.data(), after.data(), before.size()) == 0)) {
+    return fields;
+  }
+  if (common) {
+    fields.insert(Field::kData);
     return fields;
   }
   const Dissection a = dissect(before, link);

@@ -5,8 +5,8 @@
 // so that a full queue can be tested.
 #pragma once
 
-#include <deque>
 #include <limits>
+#include <vector>
 
 #include "dataplane/port.h"
 
@@ -36,9 +36,35 @@ class MemoryPort : public Port {
     Instant time;
     std::uint32_t missing;
   };
+  // First in, first out, in one piece of memory that is used again once all has been taken.
+  template <typename T>
+  class Queue {
+   public:
+    bool empty() const { return first_ == items_.size(); }
+    std::size_t size() const { return items_.size() - first_; }
+    void push(const T& item) { items_.push_back(item); }
+    T pop() {
+      const T item = items_[first_++];
+      if (first_ == kMost && !empty()) {
+        items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
+        first_ = 0;
+      }
+      if (empty()) {
+        items_.clear();
+        first_ = 0;
+      }
+      return item;
+    }
+
+   private:
+    static constexpr std::size_t kMost = 4096;  // taken, before what is left moves up
+    std::vector<T> items_;
+    std::size_t first_ = 0;
+  };
+
   LinkType link_;
-  std::deque<Arrival> received_;
-  std::deque<rte_mbuf*> sent_;
+  Queue<Arrival> received_;
+  Queue<rte_mbuf*> sent_;
   std::size_t limit_ = std::numeric_limits<std::size_t>::max();
 };
 

@@ -9,6 +9,10 @@ namespace glassbox {
 
 bool Prefix::contains(const IpAddress& other) const {
   if (other.version != address.version) return false;
+  if (address.version == 4) {
+    const std::uint32_t differing = other.v4_host_order() ^ address.v4_host_order();
+    return length == 0 || differing >> (32 - length) == 0;
+  }
   const unsigned whole = length / 8u;
   for (unsigned i = 0; i < whole; ++i) {
     if (other.bytes[i] != address.bytes[i]) return false;

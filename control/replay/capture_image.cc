@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t kBlock = std::size_t{16} << 20;
 constexpr std::uint64_t kProgressEvery = 65536;
+// What a captured packet takes in a file, at the least: more than these come seldom.
+constexpr std::uint64_t kFileBytes = 48;
 
 }  // namespace
 
@@ -20,6 +22,7 @@ CaptureImage::CaptureImage(const std::vector<std::string>& paths,
   link_ = captures.link();
   linktype_ = captures.linktype();
   const double all = static_cast<double>(std::max<std::uint64_t>(captures.file_bytes(), 1));
+  frames_.reserve(captures.file_bytes() / kFileBytes);
   CaptureSet::Frame frame;
   while (captures.next(frame)) {
     if (frame.number > std::numeric_limits<std::uint32_t>::max()) {
@@ -40,8 +43,8 @@ CaptureImage::CaptureImage(const std::vector<std::string>& paths,
 const std::uint8_t* CaptureImage::keep(std::span<const std::uint8_t> bytes) {
   if (bytes.size() > room_) {
     room_ = std::max(kBlock, bytes.size());
-    blocks_.push_back(std::make_unique_for_overwrite<std::uint8_t[]>(room_));
-    end_ = blocks_.back().get();
+    blocks_.emplace_back(room_);
+    end_ = reinterpret_cast<std::uint8_t*>(blocks_.back().data());
   }
   std::uint8_t* const place = end_;
   if (!bytes.empty()) std::memcpy(place, bytes.data(), bytes.size());

@@ -7,12 +7,13 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "control/huge_vector.h"
 #include "control/replay/capture_set.h"
+#include "dataplane/huge_array.h"
 #include "dataplane/link_type.h"
 #include "dataplane/types.h"
 
@@ -48,8 +49,8 @@ class CaptureImage {
  private:
   const std::uint8_t* keep(std::span<const std::uint8_t> bytes);
 
-  std::vector<Frame> frames_;
-  std::vector<std::unique_ptr<std::uint8_t[]>> blocks_;
+  HugeVector<Frame> frames_;
+  std::vector<HugeArray> blocks_;
   std::size_t room_ = 0;  // left in the last block
   std::uint8_t* end_ = nullptr;
   LinkType link_ = LinkType::kEthernet;

@@ -5,6 +5,7 @@
 #include <rte_tcp.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "dataplane/editor.h"
 
@@ -22,6 +23,17 @@ const rte_tcp_hdr& tcp_of(const Packet& packet) {
 // Whether packets of this direction come from the end that the outside host knows by a face.
 bool from_inside_end(const CapturedFlow& flow, std::size_t direction) {
   return (flow.initiator_side == Side::kInside) == (direction == 0);
+}
+
+// Words, not calls: asked for every delivery.
+bool same(const IpAddress& a, const IpAddress& b) {
+  return a.version == b.version && std::memcmp(a.bytes.data(), b.bytes.data(), 16) == 0;
+}
+
+bool same(const Tuple& a, const Tuple& b) {
+  return same(a.source, b.source) && same(a.destination, b.destination) &&
+         a.source_port == b.source_port && a.destination_port == b.destination_port &&
+         a.protocol == b.protocol;
 }
 
 // Where a host that has received so far stands, at a boundary of the stream as sent: behind what
@@ -187,9 +199,9 @@ bool Endpoints::is_addressed(const Flow& flow, const CapturedFlow& captured,
   const Tuple arriving = packet.arriving_tuple();
   const Tuple expected = receipt.direction == 0 ? captured.opener : captured.opener.reversed();
   // An error's own destination is the source of what it quotes, and so is the key's.
-  receipt.misdelivered = arriving.destination != expected.destination;
+  receipt.misdelivered = !same(arriving.destination, expected.destination);
   if (receipt.misdelivered) return false;
-  if (delivery.egress == Side::kInside) return arriving == expected;
+  if (delivery.egress == Side::kInside) return same(arriving, expected);
   if (!is_segment(packet) || !from_inside_end(captured, receipt.direction)) return true;
   return flow.outside.is_known(arriving);
 }

@@ -174,7 +174,9 @@ void FlowIndex::add(const CaptureImage::Frame& frame, LinkType link) {
   }
   // Sides that the source's address or MAC decides are told now, while the bytes are here.
   if (sides_.rule == SideChoice::Rule::kNetworks) {
-    note.side = side_of_source(packet, Side::kOutside);
+    // Those of flows are decided by flow, if not by each packet's own source.
+    const bool later = sides_.else_initiator && note.flow != kNoFlow;
+    if (!later) note.side = side_of_source(packet, Side::kOutside);
     if (!packet.has(kIpv4 | kIpv6)) note.flow = kNoFlow;
   }
   source_macs_.push_back(id_of(link == LinkType::kEthernet ? source_mac(frame) : Mac{}));

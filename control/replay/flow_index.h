@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "control/huge_vector.h"
 #include "control/replay/capture_image.h"
 #include "control/replay/flow_keys.h"
 #include "control/replay/replay_command.h"
@@ -117,7 +118,7 @@ class FlowIndex {
   std::vector<Prefix> networks_;
   std::string sides_in_words_;
   std::vector<CapturedFlow> flows_;
-  std::vector<PacketNote> notes_;
+  HugeVector<PacketNote> notes_;
   FlowKeys<FlowKey4> current4_;
   FlowKeys<FlowKey6> current6_;
   std::map<DatagramKey, std::pair<FlowNumber, bool>> datagrams_;
@@ -125,8 +126,8 @@ class FlowIndex {
   // Source MACs of packets: learned sides, for what has no flow.
   std::map<Mac, MacId> mac_ids_;
   std::array<std::pair<Mac, MacId>, 2> latest_macs_{};
-  std::vector<Mac> macs_;           // by MacId
-  std::vector<MacId> source_macs_;  // by packet
+  std::vector<Mac> macs_;          // by MacId
+  HugeVector<MacId> source_macs_;  // by packet
   LinkType link_ = LinkType::kEthernet;
   Instant last_time_{};
 };

@@ -29,11 +29,15 @@ bool FlowIndex::is_inside(const IpAddress& address) const {
 
 // Flows whose ends the networks tell apart; the others' initiator is inside.
 void FlowIndex::split_by_networks() {
+  std::vector<bool> outside_in(flows_.size());
+  for (std::size_t i = 0; i < flows_.size(); ++i) {
+    const Tuple& opener = flows_[i].opener;
+    outside_in[i] = !is_inside(opener.source) && is_inside(opener.destination);
+  }
   for (PacketNote& note : notes_) {
     if (note.flow == kNoFlow) continue;
-    const Tuple& opener = flow(note.flow).opener;
-    const bool outside_in = !is_inside(opener.source) && is_inside(opener.destination);
-    note.side = note.from_initiator != outside_in ? Side::kInside : Side::kOutside;
+    const bool inward = outside_in[note.flow - 1];
+    note.side = note.from_initiator != inward ? Side::kInside : Side::kOutside;
   }
 }
 

@@ -22,6 +22,7 @@ class FrameView {
     mbuf_.data_len = static_cast<std::uint16_t>(std::min<std::size_t>(bytes.size(), UINT16_MAX));
     mbuf_.pkt_len = static_cast<std::uint32_t>(bytes.size());
     mbuf_.nb_segs = 1;
+    mbuf_.next = nullptr;
     packet_.mbuf = &mbuf_;
     packet_.ingress = side;
     parse(packet_, link, wire_length - static_cast<std::uint32_t>(bytes.size()));
@@ -32,7 +33,7 @@ class FrameView {
   const Packet& packet() const { return packet_; }
 
  private:
-  rte_mbuf mbuf_{};
+  rte_mbuf mbuf_;  // of which parsing and reading need no more
   Packet packet_;
 };
 

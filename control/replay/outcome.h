@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "control/huge_vector.h"
 #include "control/replay/flow_index.h"
 #include "dataplane/field.h"
 #include "dataplane/ledger.h"
@@ -91,9 +92,9 @@ struct StepFall {
 };
 
 struct RunOutcome {
-  std::vector<PacketFate> packets;  // [n - 1]
-  std::vector<FlowOutcome> flows;   // [number - 1]
-  std::vector<StepFall> falls;      // by flow, then step
+  HugeVector<PacketFate> packets;  // [n - 1]
+  std::vector<FlowOutcome> flows;  // [number - 1]
+  std::vector<StepFall> falls;     // by flow, then step
 
   const PacketFate& packet(std::uint64_t n) const { return packets[n - 1]; }
   const FlowOutcome& flow(FlowNumber number) const { return flows[number - 1]; }

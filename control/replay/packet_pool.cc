@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/replay/packet_pool.h"
 
-#include <fmt/format.h>
 #include <rte_mbuf.h>
 
 #include <mutex>
-#include <stdexcept>
 #include <vector>
 
 namespace glassbox {
@@ -16,8 +14,7 @@ constexpr unsigned kMbufs = 16383;
 // Never freed: EAL's end takes their memory, and comes before the end of what is static.
 struct Idle {
   std::mutex mutex;
-  std::vector<rte_mempool*> pools;
-  unsigned made = 0;
+  std::vector<MbufPool*> pools;
 };
 Idle& idle() {
   static Idle& all = *new Idle;
@@ -34,10 +31,7 @@ PacketPool::PacketPool() : pool_(nullptr) {
     all.pools.pop_back();
     return;
   }
-  const std::string name = fmt::format("replay-{}", all.made++);
-  pool_ =
-      rte_pktmbuf_pool_create(name.c_str(), kMbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-  if (pool_ == nullptr) throw std::runtime_error("no memory for the replay's packets");
+  pool_ = new MbufPool(kMbufs, RTE_MBUF_DEFAULT_DATAROOM);
 }
 
 PacketPool::~PacketPool() {

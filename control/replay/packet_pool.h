@@ -6,6 +6,8 @@
 
 #include <rte_mempool.h>
 
+#include "dataplane/mbuf_pool.h"
+
 namespace glassbox {
 
 class PacketPool {
@@ -16,10 +18,10 @@ class PacketPool {
   PacketPool(const PacketPool&) = delete;
   PacketPool& operator=(const PacketPool&) = delete;
 
-  rte_mempool* get() const { return pool_; }
+  rte_mempool* get() const { return pool_->get(); }
 
  private:
-  rte_mempool* pool_;
+  MbufPool* pool_;
 };
 
 }  // namespace glassbox

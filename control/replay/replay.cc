@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kSamples = 240;
 constexpr std::uint64_t kProgressEvery = 16384;
+constexpr std::size_t kSpare = 2 * kMaxBatch;
+constexpr std::uint32_t kAhead = 6;  // packets whose flows are fetched
 
 PacketLog::Names names_of(const Chain& chain) {
   PacketLog::Names names;
@@ -78,6 +80,7 @@ Replay::Replay(const Config& config, const CaptureImage& image, const FlowIndex&
 Replay::~Replay() {
   worker_->observe(nullptr);
   worker_.reset();
+  rte_pktmbuf_free_bulk(spare_.data(), static_cast<unsigned>(spare_.size()));
 }
 
 void Replay::at(Instant when, const std::string& text, Action action) {
@@ -128,6 +131,13 @@ void Replay::run(const std::function<void(double)>& progress) {
 void Replay::run_open(const std::function<void(double)>& progress) {
   const auto packets = static_cast<std::uint32_t>(image_.packets());
   for (std::uint32_t number = 1; number <= packets; ++number) {
+    // With many flows, what is known of each lies in memory that was not looked at for long.
+    if (number + kAhead <= packets) {
+      if (const FlowNumber later = flows_.note(number + kAhead).flow; later != kNoFlow) {
+        endpoints_.prefetch(later);
+        log_->outcomes().prefetch(later);
+      }
+    }
     const PacketNote& note = flows_.note(number);
     const Instant now = image_.frame(number).now;
     approach(note.side, now);
@@ -258,11 +268,31 @@ void Replay::send(std::uint32_t number, Instant now, bool again) {
   batch_.push_back(number);
 }
 
+rte_mbuf* Replay::take_mbuf(std::span<const std::uint8_t> bytes) {
+  if (spare_.empty()) return make_mbuf(pool_.get(), bytes);
+  rte_mbuf* mbuf = spare_.back();
+  if (bytes.size() > rte_pktmbuf_tailroom(mbuf)) return make_mbuf(pool_.get(), bytes);
+  spare_.pop_back();
+  const auto size = static_cast<std::uint16_t>(bytes.size());
+  std::copy_n(bytes.data(), size, rte_pktmbuf_mtod(mbuf, std::uint8_t*));
+  mbuf->data_len = size;
+  mbuf->pkt_len = size;
+  return mbuf;
+}
+
+void Replay::recycle(rte_mbuf* mbuf) {
+  const bool plain = mbuf->pool == pool_.get() && mbuf->nb_segs == 1 && RTE_MBUF_DIRECT(mbuf) &&
+                     rte_mbuf_refcnt_read(mbuf) == 1;
+  if (!plain || spare_.size() == kSpare) return rte_pktmbuf_free(mbuf);
+  rte_pktmbuf_reset(mbuf);
+  spare_.push_back(mbuf);
+}
+
 // The packet as its sender sends it. `own`: its bytes, where they are not the capture's.
 rte_mbuf* Replay::make_packet(std::uint32_t number, std::span<const std::uint8_t>& own) {
   const CaptureImage::Frame& frame = image_.frame(number);
   const PacketNote& note = flows_.note(number);
-  rte_mbuf* mbuf = make_mbuf(pool_.get(), frame.bytes());
+  rte_mbuf* mbuf = take_mbuf(frame.bytes());
   if (mbuf == nullptr) {
     throw std::runtime_error(fmt::format("packet {}: no mbuf left: the functions hold {} packets",
                                          number, worker_->ledger().total().held));
@@ -324,7 +354,7 @@ void Replay::turn(Instant now) {
     if (loop_ != nullptr) loop_->woken(flow);
   });
   for (MemoryPort* port : {&inside_, &outside_}) {
-    while (rte_mbuf* mbuf = port->pop()) rte_pktmbuf_free(mbuf);
+    while (rte_mbuf* mbuf = port->pop()) recycle(mbuf);
   }
   if (loop_ != nullptr) loop_->turned(batch_, now_);
 }

@@ -89,6 +89,8 @@ class Replay {
   void approach(Side side, Instant now);
   Endpoints::Sending ask(const PacketNote& note);
   void send(std::uint32_t number, Instant now, bool again);
+  rte_mbuf* take_mbuf(std::span<const std::uint8_t> bytes);
+  void recycle(rte_mbuf* mbuf);
   rte_mbuf* make_packet(std::uint32_t number, std::span<const std::uint8_t>& own);
   void run_timers(Instant until);
   void at(Instant when, const std::string& text, Action action);
@@ -120,6 +122,8 @@ class Replay {
   std::vector<std::uint32_t> batch_;  // numbers of the packets that wait for the next turn
   Instant batch_time_{};
   Instant now_{};
+  // Mbufs that have left, the latest last: used again while they are in the cache.
+  std::vector<rte_mbuf*> spare_;
   std::vector<std::uint8_t> bytes_;
   std::uint64_t checksums_fixed_ = 0;
   std::vector<StateSample> timeline_;
