@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linux: nftables with connection tracking and masquerading, in a network namespace of our own.
 
-    generator (testpmd, its own core) - veth - [ namespace: forward, conntrack, masquerade ] - sink
+    veth_sender - veth - [ namespace: forward, conntrack, masquerade ] - veth - sink
 
-RPS sends what arrives to the other core, so that the forwarding has it to itself and the generator
-cannot be the bottleneck of what is measured: the CPU time of softirqs on that core, for each packet
-that left. The sink is the other end of a veth pair, which drops at ingress, before any protocol.
+A packet sent into a veth past the queueing disciplines is received, forwarded and handed to the far
+veth within the send: the softirq of its reception runs in the sender's thread. The thread's CPU time
+is therefore the price of sending plus that of forwarding. The price of sending, the veth and its
+reception is measured by the same thread right before, with a rule that drops at the namespace's
+ingress, and taken off: what is left is forwarding alone. Both are counted per packet that left by
+the namespace's far side, or was dropped there. The sink drops at ingress, before any protocol.
 """
 
 import os
 import pathlib
 import shutil
+import subprocess
 import time
 
 import common
-from testpmd import Testpmd
 
 RULES = """
 table ip gbcmp {
@@ -30,39 +33,62 @@ table ip gbcmp {
 }
 """
 
-SINK = """
-table netdev gbcmp {
-  chain sink { type filter hook ingress device "sink" priority 0; policy drop; }
-}
+DROP = """
+table netdev gb{name} {{
+  chain all {{ type filter hook ingress device "{name}" priority 0; policy drop; }}
+}}
 """
 
 
+class Sender:
+    def __init__(self, program, interface, load, core):
+        if not pathlib.Path(program).exists():
+            raise common.Unavailable(f"no {program}: scripts/build release")
+        self.process = subprocess.Popen(
+            [str(program), interface, str(load), str(core)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if self.process.stdout.readline().strip() != "ready":
+            raise common.Unavailable(self.process.stderr.read().strip() or "veth_sender ended")
+
+    def send(self, seconds):
+        """(packets, CPU seconds of the thread)"""
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split()
+        if len(answer) != 3:
+            raise common.Unavailable(self.process.stderr.read().strip() or "veth_sender ended")
+        return int(answer[0]), int(answer[1]) / 1e9
+
+    def close(self):
+        common.end(self.process)
+
+
 class Kernel:
-    def __init__(self, directory, load, flows, core, generator_core):
-        for program in ("nft", "ip"):
-            if not shutil.which(program):
-                raise common.Unavailable(f"no {program} (scripts/install compare)")
+    """measure() gives forwarding alone; `raw` and `sending` keep each turn's parts."""
+
+    def __init__(self, directory, load, flows, core, program):
+        for needed in ("nft", "ip"):
+            if not shutil.which(needed):
+                raise common.Unavailable(f"no {needed} (scripts/install compare)")
+        self.directory = pathlib.Path(directory)
         self.flows = flows
-        self.core = core
         self.space = f"gbcmp{os.getpid()}"
         self.outer = f"gbc{os.getpid() % 10000000}"
-        self.generator = None
+        self.sender = None
+        self.raw, self.sending = [], []
         common.run("ip", "netns", "add", self.space)
         try:
-            self._network(pathlib.Path(directory))
-            self.generator = Testpmd(
-                [f"net_pcap0,rx_pcap={load},infinite_rx=1",
-                 f"net_af_packet1,iface={self.outer},qdisc_bypass=1,blocksz=65536,framesz=2048,framecnt=1024"],
-                "io", generator_core, generator_core, mbufs=flows + 16384)
+            self._network()
+            self.sender = Sender(program, self.outer, load, core)
             self._settle()
         except BaseException:
             self.close()
             raise
 
-    def inside(self, *command):
-        return common.run("ip", "netns", "exec", self.space, *command)
+    def inside(self, *command, check=True):
+        return common.run("ip", "netns", "exec", self.space, *command, check=check)
 
-    def _network(self, directory):
+    def _network(self):
         common.run("ip", "link", "add", self.outer, "type", "veth", "peer", "name", "in", "address",
                    common.BOX_MAC, "netns", self.space)
         common.run("ip", "link", "set", self.outer, "up")
@@ -75,58 +101,53 @@ class Kernel:
         for setting in ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0",
                         "net.ipv4.conf.in.rp_filter=0", "net.netfilter.nf_conntrack_udp_timeout=600"):
             self.inside("sysctl", "-q", "-w", setting)
-        (directory / "rules.nft").write_text(RULES)
-        self.inside("nft", "-f", directory / "rules.nft")
-        # Where the kernel lacks the ingress hook the sink drops a little later, as not addressed to it.
-        (directory / "sink.nft").write_text(SINK)
-        common.run("ip", "netns", "exec", self.space, "nft", "-f", directory / "sink.nft", check=False)
-        self.inside("sh", "-c", f"echo {1 << self.core:x} > /sys/class/net/in/queues/rx-0/rps_cpus")
+        self._rules("rules", RULES)
+        self._rules("sink", DROP.format(name="sink"))
+
+    def _rules(self, name, text):
+        path = self.directory / f"{name}.nft"
+        path.write_text(text, encoding="utf-8")
+        self.inside("nft", "-f", path)
 
     def _settle(self):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while self.connections() < self.flows * 0.99:
             if time.monotonic() > deadline:
                 raise common.Unavailable(
                     f"nftables tracks {self.connections()} of {self.flows} flows; see "
                     "net.netfilter.nf_conntrack_max")
-            time.sleep(0.2)
-        common.Paused(self.generator.process.pid).__exit__()
+            self.sender.send(0.2)
 
     def connections(self):
         return int(self.inside("cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
 
-    def packets(self):
-        return int(self.inside("cat", "/sys/class/net/out/statistics/tx_packets"))
+    def _count(self, what):
+        return int(self.inside("cat", f"/sys/class/net/{what}"))
 
-    def softirq_seconds(self):
-        for line in pathlib.Path("/proc/stat").read_text().splitlines():
-            fields = line.split()
-            if fields[0] == f"cpu{self.core}":
-                return int(fields[7]) / os.sysconf("SC_CLK_TCK")
-        raise common.Unavailable(f"no core {self.core}")
+    def _turn(self, seconds, counter):
+        """Nanoseconds a packet, of what `counter` counted; it has to be what was sent."""
+        before = self._count(counter)
+        sent, cpu = self.sender.send(seconds)
+        counted = self._count(counter) - before
+        if counted < 0.98 * sent:
+            raise common.Unavailable(f"{counter}: {counted} of {sent} packets sent")
+        return cpu / counted * 1e9
 
     def measure(self, seconds):
-        # Where others' softirqs come and go, a turn may be worthless: it is taken again.
-        for _ in range(5):
-            packets, cpu = self._turn(max(seconds, 1))  # the kernel counts in ticks
-            if packets != 0 and cpu > 0:
-                return cpu * common.tsc_hertz() / packets, packets / cpu
-        raise common.Unavailable("no turn in which the kernel's softirqs could be told from others'")
+        self._rules("drop", DROP.format(name="in"))
+        sending = self._turn(seconds, "in/statistics/rx_packets")
+        self.inside("nft", "delete", "table", "netdev", "gbin")
+        raw = self._turn(seconds, "out/statistics/tx_packets")
+        self.sending.append(sending * common.tsc_hertz() / 1e9)
+        self.raw.append(raw * common.tsc_hertz() / 1e9)
+        return (raw - sending) * common.tsc_hertz() / 1e9, 1e9 / (raw - sending)
 
-    def _turn(self, seconds):
-        others = self.softirq_seconds()
-        time.sleep(seconds)
-        others = self.softirq_seconds() - others
-        with common.Paused(self.generator.process.pid):
-            packets = self.packets()
-            cpu = self.softirq_seconds()
-            time.sleep(seconds)
-            # What the rest of the machine had softirqs do there in as much time, just before.
-            cpu = self.softirq_seconds() - cpu - others
-            return self.packets() - packets, cpu
+    def parts(self):
+        """The TSC cycles a packet that measure() has taken apart, by name."""
+        return {"nftables with sending and veth": self.raw, "sending and veth alone": self.sending}
 
     def close(self):
-        if self.generator is not None:
-            self.generator.close()
+        if self.sender is not None:
+            self.sender.close()
         common.run("ip", "netns", "del", self.space, check=False)
         common.run("ip", "link", "del", self.outer, check=False)

@@ -33,6 +33,16 @@ class Glassbox:
         pass
 
 
+class GlassboxFromMemory(Glassbox):
+    """Both directions of flows drawn at random; packets are written by the core that is measured."""
+
+    def __init__(self, program, directory, chain, flows, core):
+        super().__init__(program, directory, "memory", chain, [], core)
+        self.command = [str(program), "bench", str(self.config), "--core", str(core), "--flows",
+                        str(flows), "--trials", "1", "--json", "--no-search", "--no-latency",
+                        "--no-stages"]
+
+
 def content_share(benchmarks, core, seconds):
     """Gbit/s on the same bytes, in turns: a whole turn of the worker, inspect in it, and
     hs_scan_stream alone."""

@@ -49,7 +49,8 @@ class Compare(unittest.TestCase):
 
     @unittest.skipUnless(os.geteuid() == 0, "network namespaces need root")
     def test_nftables(self):
-        self.check(self.compare("nftables"), "glassbox", "source alone (glassbox wire)", "nftables")
+        self.check(self.compare("nftables"), "glassbox", "nftables", "sending and veth alone",
+                   "nftables with sending and veth")
 
     def test_wrong_usage(self):
         for wrong in (["nosuch"], ["--rounds", "0"], ["--flows", "100000"], ["--build", "/nonexistent"]):
