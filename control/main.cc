@@ -52,6 +52,8 @@ int run(const CheckOptions& options) {
 
 int run(const CompareOptions& options) { return run_compare(options); }
 
+int run(const DoctorOptions& options) { return run_doctor(options); }
+
 int run_main(const std::vector<std::string>& arguments) {
   const Command command = parse_command_line(arguments);
   int status = kFailed;

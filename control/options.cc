@@ -262,6 +262,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   ForgetOptions forget;
   CLI::App* const is_forget = add_forget(app, forget);
   add_workload(is_forget, forget.replay);
+  DoctorOptions doctor;
+  const CLI::App* is_doctor = add_doctor(app, doctor);
 
   if (arguments.empty()) return Message{kUsage, app.help()};
   // As people who know one option name of it write it.
@@ -298,6 +300,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (is_audit->parsed()) return audit;
   if (is_bench->parsed()) return bench;
   if (is_forget->parsed()) return forget;
+  if (is_doctor->parsed()) return doctor;
   return check;
 }
 

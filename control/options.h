@@ -12,6 +12,7 @@
 #include "control/bench/bench_options.h"
 #include "control/compare/compare_command.h"
 #include "control/ctl/ctl.h"
+#include "control/doctor/doctor.h"
 #include "control/forget/forget_command.h"
 #include "control/live.h"
 #include "control/probe/probe_options.h"
@@ -41,7 +42,7 @@ struct Message {
 
 using Command = std::variant<Message, ReplayOptions, LiveOptions, ProbeOptions, DescribeOptions,
                              CheckOptions, CtlOptions, CompareOptions, BenchOptions, AuditOptions,
-                             ForgetOptions>;
+                             ForgetOptions, DoctorOptions>;
 
 // `arguments` without the program's name. Does not throw for anything a user can type.
 Command parse_command_line(const std::vector<std::string>& arguments);
