@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace glassbox {
 namespace {
@@ -61,17 +62,28 @@ void Rig::turn() {
   worker_->run_once(now(tsc));
 }
 
-// After a turn that took long: was the thread interrupted?
-bool Rig::catch_up(Trial& trial, std::uint64_t took, std::uint64_t& last) {
-  const std::uint64_t cpu = cpu_nanoseconds();
-  const std::uint64_t tsc = rte_rdtsc();
-  const double passed = static_cast<double>(tsc - compared_tsc_) / hertz_;
-  const double ran = static_cast<double>(cpu - compared_cpu_) / 1e9;
-  compared_tsc_ = tsc;
-  compared_cpu_ = cpu;
-  last = tsc;
+// Both clocks at one time: if the thread is interrupted between the two, again.
+void Rig::read_clocks() {
+  constexpr int kMostTimes = 16;
+  const auto apart = static_cast<std::uint64_t>(kLeastInterruption * hertz_);
+  for (int i = 0; i < kMostTimes; ++i) {
+    const std::uint64_t before = rte_rdtsc();
+    compared_cpu_ = cpu_nanoseconds();
+    compared_tsc_ = rte_rdtsc();
+    if (compared_tsc_ - before < apart) return;
+  }
+}
+
+// After a turn that began at `turn` and took long: was the thread interrupted, up to now?
+bool Rig::catch_up(Trial& trial, std::uint64_t turn, std::uint64_t& last) {
+  const std::uint64_t tsc = compared_tsc_;
+  const std::uint64_t cpu = compared_cpu_;
+  read_clocks();
+  const double passed = static_cast<double>(compared_tsc_ - tsc) / hertz_;
+  const double ran = static_cast<double>(compared_cpu_ - cpu) / 1e9;
+  last = compared_tsc_;
   // Shorter interruptions of turns before this one stay in.
-  const double away = std::min(passed - ran, static_cast<double>(took) / hertz_);
+  const double away = std::min(passed - ran, static_cast<double>(last - turn) / hertz_);
   if (away < kLeastInterruption) return false;
   ++trial.interruptions;
   trial.interrupted_seconds += away;
@@ -83,36 +95,38 @@ bool Rig::catch_up(Trial& trial, std::uint64_t took, std::uint64_t& last) {
 }
 
 Trial Rig::run(double rate, double seconds) {
-  const std::uint64_t begun = rte_rdtsc();
-  const std::uint64_t stood_before = stood_still_;
   const auto length = static_cast<std::uint64_t>(seconds * hertz_);
-  return run_until(rate,
-                   [&] { return rte_rdtsc() - begun - (stood_still_ - stood_before) >= length; });
+  return drive(rate, [length](std::uint64_t cycles) { return cycles >= length; });
 }
 
 Trial Rig::run_until(double rate, const std::function<bool()>& done) {
+  return drive(rate, [&done](std::uint64_t) { return done(); });
+}
+
+// Whether a trial is over is asked of the time of its turns, never of the clock: time that others
+// had since the last turn's end is only taken out at the end of the next one.
+Trial Rig::drive(double rate, const std::function<bool(std::uint64_t)>& done) {
   Trial trial;
   trial.rate = rate;
   const Balance before = worker_->ledger().total();
   const auto suspicious = static_cast<std::uint64_t>(kSuspiciousSeconds * hertz_);
   const std::uint64_t stood_before = stood_still_;
-  compared_cpu_ = cpu_nanoseconds();
-  const std::uint64_t begun = compared_tsc_ = rte_rdtsc();
+  read_clocks();
+  const std::uint64_t begun = compared_tsc_;
   pump_.begin(begun, rate);
   std::uint64_t last = begun;
   do {
     pump_.begin_turn(last);
     const std::uint32_t packets = worker_->run_once(now(last));
-    const std::uint64_t tsc = rte_rdtsc();
-    const std::uint64_t took = tsc - last;
-    last = tsc;
+    const std::uint64_t turn = std::exchange(last, rte_rdtsc());
+    const std::uint64_t took = last - turn;
     bool interrupted = false;
     if (took > suspicious) [[unlikely]]
-      interrupted = catch_up(trial, took, last);
+      interrupted = catch_up(trial, turn, last);
     pump_.end_turn(interrupted);
     if (watch_ && packets != 0) [[unlikely]]
       watch_(packets, took, interrupted);
-  } while (!done());
+  } while (!done(last - begun - (stood_still_ - stood_before)));
   trial.cycles = static_cast<double>(last - begun - (stood_still_ - stood_before));
   trial.seconds = trial.cycles / hertz_;
   pump_.end(last);

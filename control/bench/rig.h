@@ -79,7 +79,10 @@ class Rig {
   std::string fault();
 
  private:
-  bool catch_up(Trial& trial, std::uint64_t took, std::uint64_t& last);
+  // Turns until done(cycles) says so, which is told the TSC cycles of the trial so far.
+  Trial drive(double rate, const std::function<bool(std::uint64_t)>& done);
+  void read_clocks();
+  bool catch_up(Trial& trial, std::uint64_t turn, std::uint64_t& last);
   Instant now(std::uint64_t tsc) const;
 
   const Options options_;

@@ -53,7 +53,9 @@ TEST(Rig, APacedLoadOffersItsRate) {
   open_all(rig, traffic, 100);
   rig.pump().check(false);
   const Trial trial = rig.run(50'000, 0.1);
-  EXPECT_NEAR(static_cast<double>(trial.counts.offered), 50'000 * trial.seconds, 100);
+  // However long others had the core: that is no part of the trial.
+  EXPECT_GE(trial.seconds, 0.1);
+  EXPECT_NEAR(static_cast<double>(trial.counts.offered), 50'000 * trial.seconds, 2);
   EXPECT_EQ(trial.counts.missed + trial.counts.taken, trial.counts.offered);
 }
 
