@@ -33,6 +33,10 @@ bool edits_payload(const Config& config) {
 Bench::Bench(const Config& config, const BenchOptions& options, BenchProgress progress)
     : config_(config), options_(options), mix_(options.mix), progress_(std::move(progress)) {
   mix_.write_whole = edits_payload(config);
+  if (!options.captures.empty()) {
+    captured_ = std::make_shared<const CaptureLoad>(
+        options.captures, choose_sides(ReplayOptions{}, config), config.inside_networks);
+  }
   steps_ = 2 +
            options.trials * (options.search && options.rate == 0
                                  ? static_cast<double>(options.losses.size()) * 10
@@ -50,9 +54,15 @@ void Bench::note(const std::string& doing) {
 
 Bench::Arm Bench::make_arm(const SyntheticSpec& mix, const Rig::Wrap& wrap) const {
   Arm arm;
-  auto traffic = std::make_unique<SyntheticTraffic>(mix);
-  arm.synthetic = traffic.get();
-  arm.traffic = std::move(traffic);
+  if (captured_ != nullptr) {
+    auto traffic = std::make_unique<CaptureTraffic>(captured_, options_.copies, mix.inside);
+    arm.captured = traffic.get();
+    arm.traffic = std::move(traffic);
+  } else {
+    auto traffic = std::make_unique<SyntheticTraffic>(mix);
+    arm.synthetic = traffic.get();
+    arm.traffic = std::move(traffic);
+  }
   arm.rig = std::make_unique<Rig>(
       config_, *arm.traffic,
       Rig::Options{.ring = options_.ring, .count_interruptions = options_.count_interruptions},
@@ -69,15 +79,24 @@ Trial Bench::open_all(Arm& arm, double rate) {
 void Bench::fill(Arm& arm, BenchReport* report) {
   note("filling");
   arm.rig->pump().check(true);
-  open_all(arm, 0);
+  if (arm.captured != nullptr) {
+    arm.captured->play_once();
+    arm.rig->run_until(0, [&] { return arm.captured->idle(); });
+  } else {
+    open_all(arm, 0);
+  }
   arm.rig->pump().check(false);
   if (report != nullptr) {
-    report->asked = mix_.flows;
-    report->opened = arm.synthetic->opened();
+    report->asked = arm.captured != nullptr ? arm.captured->conversations() : mix_.flows;
+    report->opened = arm.captured != nullptr ? arm.captured->opened() : arm.synthetic->opened();
     report->sessions = arm.rig->sessions();
     report->opening_refusals = arm.rig->refusals();
   }
-  arm.synthetic->start(mix_.flows);
+  if (arm.captured != nullptr) {
+    arm.captured->start();
+  } else {
+    arm.synthetic->start(mix_.flows);
+  }
 }
 
 void Bench::warm_up(Arm& arm) {
@@ -327,9 +346,26 @@ void Bench::describe() {
   report_.ring = options_.ring;
   report_.interruptions_counted = options_.count_interruptions;
   report_.environment = look_around();
+  describe_load();
+}
+
+void Bench::describe_load() {
   const auto say = [&](const char* name, std::string value) {
     report_.workload.emplace_back(name, std::move(value));
   };
+  if (captured_ != nullptr) {
+    say("source", "captures");
+    std::string names;
+    for (const std::string& path : options_.captures) {
+      names += (names.empty() ? "" : " ") + std::filesystem::path(path).filename().string();
+    }
+    say("captures", names);
+    say("packets", fmt::format("{}", captured_->packets().size()));
+    say("left_out", fmt::format("{}", captured_->left_out()));
+    say("conversations", fmt::format("{}", captured_->flows().size()));
+    say("copies", fmt::format("{}", options_.copies));
+    return;
+  }
   say("source", "synthetic");
   say("protocol", mix_.tcp() ? "tcp" : "udp");
   say("flows", fmt::format("{}", mix_.flows));

@@ -9,6 +9,7 @@
 
 #include "control/bench/bench_options.h"
 #include "control/bench/bench_report.h"
+#include "control/bench/capture_traffic.h"
 #include "control/bench/rig.h"
 #include "control/bench/synthetic_traffic.h"
 
@@ -28,7 +29,8 @@ class Bench {
   // A box and its load.
   struct Arm {
     std::unique_ptr<Traffic> traffic;
-    SyntheticTraffic* synthetic = nullptr;
+    SyntheticTraffic* synthetic = nullptr;  // one of the two
+    CaptureTraffic* captured = nullptr;
     std::unique_ptr<Rig> rig;
   };
 
@@ -48,11 +50,13 @@ class Bench {
   void measure_capacity();
   Trial open_all(Arm& arm, double rate);
   void describe();
+  void describe_load();
   void note(const std::string& doing);
 
   const Config& config_;
   const BenchOptions& options_;
   SyntheticSpec mix_;
+  std::shared_ptr<const CaptureLoad> captured_;  // nullptr: synthetic
   BenchProgress progress_;
   BenchReport report_;
   double steps_ = 1;

@@ -26,6 +26,8 @@ constexpr const char* kExamples = R"(Examples:
       also in RFC 9693's order: establishment rate, capacity, tear-down rate
   glassbox bench configs/bench.yaml --rate 5M --trials 20
       no search: twenty trials at 5 million packets a second
+  glassbox bench configs/bench.yaml day.pcap --copies 1000
+      a thousand copies of a capture at a time, each with inside hosts of its own
   glassbox bench configs/wire.yaml --ports net_null0 net_null1
       over DPDK devices: what dpdk-testpmd is compared with
 On a machine that does other things: nice -n -10 glassbox bench ...)";
@@ -170,8 +172,10 @@ void add_trials(CLI::App* command, BenchOptions& options) {
   command->add_flag("--no-search{false}", options.search, "No NDR and PDR");
   command->add_flag("--no-latency{false}", options.latency, "No latencies");
   command->add_flag("--no-stages{false}", options.stages, "No cycles by stage");
-  command->add_flag("--stateful", options.stateful,
-                    "Establishment rate, capacity and tear-down rate, too (RFC 9693)");
+  command
+      ->add_flag("--stateful", options.stateful,
+                 "Establishment rate, capacity and tear-down rate, too (RFC 9693)")
+      ->group("Synthetic load");
 }
 
 }  // namespace
@@ -196,15 +200,30 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
   command->add_option("CONFIG", options.config, "The configuration (YAML)")
       ->required()
       ->type_name("");
+  auto* captures =
+      command
+          ->add_option("CAPTURE", options.captures,
+                       "Captures (pcap, pcapng), looped from memory (none: a synthetic load)")
+          ->type_name("");
   add_trials(command, options);
   add_workload(command, options);
-  command
-      ->add_option(
-          "--ports", options.ports,
-          "Two DPDK devices that bring packets themselves (net_null, net_pcap), instead of "
-          "memory: rate and cycles only")
-      ->type_name("DEVICE DEVICE")
-      ->expected(2);
+  for (CLI::Option* option : command->get_options()) {
+    const bool both = option->check_lname("inside-network");
+    if (option->get_group() == "Synthetic load" && !both) captures->excludes(option);
+  }
+  add_scaled(
+      command, "--copies", 1, 1 << 24,
+      [&](double n) { options.copies = static_cast<std::uint32_t>(n); },
+      "Copies of the captures under way at a time (256)");
+  auto* ports =
+      command
+          ->add_option(
+              "--ports", options.ports,
+              "Two DPDK devices that bring packets themselves (net_null, net_pcap), instead of "
+              "memory: rate and cycles only")
+          ->type_name("DEVICE DEVICE")
+          ->expected(2);
+  captures->excludes(ports);
   add_scaled(
       command, "--mbufs", 1023, 1 << 22,
       [&](double n) { options.mbufs = static_cast<unsigned>(n); },

@@ -7,6 +7,7 @@ Short runs: whether the figures hang together, not how large they are.
 
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,21 @@ class Bench(unittest.TestCase):
         self.assertIsNone(found["fault"])
         return found
 
+    def capture(self):
+        """Two conversations of UDP, a query and an answer each, and an ARP frame."""
+        frames = [bytes(12) + b"\x08\x06" + bytes(46)]
+        for port in (5000, 5001):
+            inside, outside = bytes([10, 0, 0, 1]), bytes([198, 51, 100, 1])
+            for ends, ports in (((inside, outside), (port, 53)), ((outside, inside), (53, port))):
+                udp = struct.pack("!HHHH", *ports, 26, 0) + bytes(18)
+                ip = struct.pack("!BBHHHBBH", 0x45, 0, 46, 0, 0, 64, 17, 0) + ends[0] + ends[1]
+                frames.append(bytes(12) + b"\x08\x00" + ip + udp)
+        path = self.here / "load.pcap"
+        path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(
+            struct.pack("<IIII", 1700000000 + i, 0, len(each), len(each)) + each
+            for i, each in enumerate(frames)))
+        return str(path)
+
     def test_everything_is_measured(self):
         found = self.figures("--flows", "2k", "--stateful", "--report", str(self.here / "out"))
         self.assertEqual(found["fill"], {"asked": 2000, "opened": 2000, "sessions": 2000, "refusals": []})
@@ -80,9 +96,25 @@ class Bench(unittest.TestCase):
         self.assertIsNone(found["searches"])
         offered = found["offered_load"]
         self.assertEqual(offered["offered"], 20000)
-        # On a busy machine less gets through than is offered; never more.
-        self.assertGreater(offered["packets_per_second"]["maximum"], 0)
-        self.assertLess(offered["packets_per_second"]["maximum"], 22000)
+        # A trial's packets fit into the rings, so that none can be missed on a busy machine either; and
+        # its time is that of its turns: what others had is in neither.
+        self.assertGreater(offered["packets_per_second"]["minimum"], 19800)
+        self.assertLess(offered["packets_per_second"]["maximum"], 20200)
+        self.assertEqual(offered["loss_ratio"]["maximum"], 0)
+
+    def test_captures_are_looped(self):
+        found = self.figures(self.capture(), "--no-stages", "--rate", "20k", "--copies", "20")
+        load = found["workload"]
+        self.assertEqual(load["source"], "captures")
+        self.assertEqual((load["packets"], load["conversations"], load["left_out"]), ("4", "2", "1"))
+        self.assertEqual(found["fill"]["asked"], 40)
+        self.assertEqual(found["fill"]["opened"], 40)
+        self.assertEqual(found["drops"], [])
+        self.assertGreater(found["overload"]["packets_per_second"]["median"], 1000)
+
+    def test_captures_and_a_synthetic_load_exclude_each_other(self):
+        done = self.bench(self.capture(), "--flows", "100", status=2)
+        self.assertIn("excludes", done.stderr)
 
     def test_tcp_imix_zipf_and_arrivals(self):
         found = self.figures("--protocol", "tcp", "--size", "imix", "--zipf", "1.1", "--arrival",
