@@ -19,10 +19,10 @@ constexpr Nanos kTurn = std::chrono::microseconds(4);  // about what a turn take
 constexpr Nanos kLongerThanAnyTimer = std::chrono::hours(24);
 constexpr std::uint32_t kWarmUpTurns = 4096;
 
-Chain chain_from(const std::string& chain, std::uint32_t sessions) {
+Chain chain_from(const std::string& chain, std::uint32_t sessions, const ChainPart& part) {
   std::ostringstream text;
   text << "dataplane: { sessions: " << sessions << " }\nchain: " << chain << "\n";
-  return build_chain(parse_config(text.str(), "bench"), ChainPart{.seed = 1});
+  return build_chain(parse_config(text.str(), "bench"), part);
 }
 
 std::uint64_t cpu_nanoseconds() {
@@ -117,7 +117,7 @@ bool FlowPorts::complete() const { return ring_.held() == MbufRing::kSize; }
 // --- the loop ----------------------------------------------------------------------------------
 
 FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-                   Protocol protocol)
+                   Protocol protocol, const ChainPart& part)
     : ports_(capacity, protocol),
       now_(kStart),
       translates_(translates),
@@ -125,9 +125,9 @@ FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capa
   Worker::Options options;
   options.max_sessions = capacity + capacity / 4;
   options.check_claims = false;
-  worker_ =
-      std::make_unique<Worker>(chain_from(chain, options.max_sessions), ports_.at(Side::kInside),
-                               ports_.at(Side::kOutside), ports_.pool(), options);
+  worker_ = std::make_unique<Worker>(chain_from(chain, options.max_sessions, part),
+                                     ports_.at(Side::kInside), ports_.at(Side::kOutside),
+                                     ports_.pool(), options);
 }
 
 std::uint32_t FlowLoop::turn() {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "control/config.h"
 #include "dataplane/mbuf_pool.h"
 #include "dataplane/worker.h"
 #include "perf/support/flow_port.h"
@@ -60,8 +61,9 @@ class FlowLoop {
  public:
   // `chain` as behind `chain:` in a configuration: "[count, firewall: { pickup: loose }]".
   // `translates`: every flow must leave with another source address than it came with.
+  // `part`: which share of the box the worker is.
   FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-           Protocol protocol = Protocol::kUdp);
+           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1});
 
   // Opens conversations [first, last) through the chain from the inside.
   void establish(std::uint32_t first, std::uint32_t last);
