@@ -35,7 +35,10 @@ table ip gbcmp {
 
 DROP = """
 table netdev gb{name} {{
-  chain all {{ type filter hook ingress device "{name}" priority 0; policy drop; }}
+  chain everything {{
+    type filter hook ingress device "{name}" priority 0
+    drop
+  }}
 }}
 """
 
