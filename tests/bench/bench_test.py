@@ -92,7 +92,7 @@ class Bench(unittest.TestCase):
             self.assertIsNone(found[name], name)
 
     def test_an_offered_load_arrives(self):
-        found = self.figures("--rate", "20k", "--no-stages")
+        found = self.figures("--rate", "20k", "--no-stages", "--flows", "1000")  # all get a session
         self.assertIsNone(found["searches"])
         offered = found["offered_load"]
         self.assertEqual(offered["offered"], 20000)
