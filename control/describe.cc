@@ -11,6 +11,7 @@
 #include "control/rfc3234.h"
 #include "control/value_text.h"
 #include "nf/awareness.h"
+#include "nf/http_opes.h"
 
 namespace glassbox {
 namespace {
@@ -153,6 +154,16 @@ std::string ends_text(const FunctionSpec& spec) {
                                                         {"bypass", std::string(ends->bypass)}});
 }
 
+std::string references_text(const FunctionSpec& spec) {
+  if (spec.name != "http") return "";
+  std::vector<Row> rows = {{"service", "effect", "on references"}};
+  for (const ReferenceEffect& each : reference_effects()) {
+    rows.push_back(
+        {std::string(each.service), std::string(each.effect), std::string(each.on_references)});
+  }
+  return section("Effect of its services on references (RFC 3238 4.2)", rows);
+}
+
 std::string declaration_text(const FunctionSpec& spec) {
   std::string text = fmt::format("{}: {}\n", spec.name, spec.summary);
   text += parameters_text(spec) + state_text(spec);
@@ -160,7 +171,8 @@ std::string declaration_text(const FunctionSpec& spec) {
     text += fmt::format("\nReads\n  {}\n\nInjects packets of its own\n  {}\n", name_of(spec.reads),
                         spec.injects ? "yes" : "no");
   }
-  return text + effects_text(spec) + facets_text(spec) + ends_text(spec);
+  return text + effects_text(spec) + facets_text(spec) + ends_text(spec) +
+         references_text(spec);
 }
 
 std::string kinds_in_short(const FunctionSpec& spec) {

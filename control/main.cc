@@ -10,6 +10,7 @@
 #include "control/check.h"
 #include "control/config.h"
 #include "control/describe.h"
+#include "control/opes/status_page.h"
 #include "control/options.h"
 
 namespace glassbox {
@@ -38,6 +39,11 @@ int run(const ProbeOptions& options) { return run_probe(options); }
 int run(const AuditOptions& options) { return run_audit(options); }
 
 int run(const DescribeOptions& options) {
+  if (!options.opes.empty()) {
+    const Config config = load_config(options.opes);
+    print(stdout, options.html ? status_page_html(config) : status_page_text(config));
+    return kDone;
+  }
   print(stdout, options.json ? describe_json(options.function) : describe_text(options.function));
   return kDone;
 }

@@ -42,7 +42,8 @@ constexpr const char* kDescribeExamples = R"(Examples:
   glassbox describe              all functions, one line each
   glassbox describe nat44        what it reads, edits, remembers, and what the loss of that means
   glassbox describe dataplane    what the dataplane itself remembers and drops for
-  glassbox describe nat44 --json)";
+  glassbox describe nat44 --json
+  glassbox describe --opes configs/opes.yaml --html    the page that an OPES system's id leads to)";
 
 constexpr const char* kCheckExamples = R"(Examples:
   glassbox check configs/demo.yaml
@@ -204,6 +205,13 @@ CLI::App* add_describe(CLI::App& app, DescribeOptions& options) {
   command->footer(kDescribeExamples);
   command->add_option("FUNCTION", options.function, "A function's name, or 'dataplane'");
   command->add_flag("--json", options.json, "As JSON");
+  command
+      ->add_option("--opes", options.opes,
+                   "The status page of the OPES system in CONFIG (RFC 3897 3.2)")
+      ->type_name("CONFIG")
+      ->excludes("FUNCTION")
+      ->excludes("--json");
+  command->add_flag("--html", options.html, "As HTML")->needs("--opes");
   return command;
 }
 

@@ -32,6 +32,8 @@ struct CheckOptions {
 struct DescribeOptions {
   std::string function;  // empty: all
   bool json = false;
+  std::string opes;  // a configuration: what its OPES system says of itself
+  bool html = false;
 };
 
 // Nothing to run: help, the version, or what is wrong with the command line.

@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "dataplane/reply.h"
+#include "nf/http_opes.h"
 #include "nf/stream_packets.h"
 
 namespace glassbox {
@@ -67,6 +68,9 @@ Http::Http(const Build& build)
       coded_census_(sizeof(CodedBody)),
       ratio_(static_cast<std::uint64_t>(build.settings.integer("ratio"))),
       head_text_(head_limit_ + std::size_t{65536}) {
+  for (const OpesException& each : opes_statement(build.settings).exceptions) {
+    not_met_.push_back(text_of(each));
+  }
   std::iota(free_.rbegin(), free_.rend(), 0u);
   std::iota(free_coded_.rbegin(), free_coded_.rend(), std::uint16_t{0});
   for (CodedBody& body : coded_bodies_) {
@@ -403,7 +407,7 @@ std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
       {"responses", responses_},
       {"adapted messages (each with a trace)", adapted_},
       // A box in the way is not addressed by anyone: RFC 3238 2.2 cannot be met so.
-      {"2.2 IP-layer addressing: NOT MET (interception); adapted messages addressed to the box", 0},
+      {"adapted messages addressed to the box", 0},
       {"invocations by consent of the provider",
        by_party_[static_cast<std::size_t>(HttpParty::kProvider)]},
       {"invocations by consent of the consumer",
@@ -443,6 +447,9 @@ std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
                        service.failed[cause]);
     }
   }
+  all.emplace_back(std::string(kOpesSystem) + system_, 1);
+  if (!processor_.empty()) all.emplace_back(std::string(kOpesProcessor) + processor_, 1);
+  for (const std::string& each : not_met_) all.emplace_back(std::string(kOpesNotMet) + each, 1);
   return all;
 }
 

@@ -407,6 +407,7 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   HttpServices services_;
   std::string system_;
   std::string processor_;
+  std::vector<std::string> not_met_;
   PortRange ports_;
   std::uint32_t head_limit_;
   Nanos idle_;

@@ -65,7 +65,7 @@ std::string names_of(const std::vector<HttpService>& services, bool (*chosen)(co
 std::vector<OpesException> exceptions_of(const OpesStatement& statement,
                                          const std::vector<HttpService>& services) {
   std::vector<OpesException> all;
-  all.push_back({"2.2", "consideration", "IP-layer addressing (RFC 3238 2.2): NOT MET",
+  all.push_back({"2.2", "consideration", "IP-layer addressing: NOT MET",
                  "the box intercepts; no end addresses it"});
   if (const std::string names = names_of(
           services, [](const HttpService& each) { return each.party == HttpParty::kNone; });
@@ -99,6 +99,11 @@ std::vector<OpesException> exceptions_of(const OpesStatement& statement,
 }  // namespace
 
 std::span<const ReferenceEffect> reference_effects() { return kReferenceEffects; }
+
+std::string text_of(const OpesException& each) {
+  if (each.row == "2.2") return each.row + " " + each.what + " (" + each.why + ")";
+  return each.row + " " + each.level + ": " + each.what + " (" + each.why + ")";
+}
 
 OpesStatement opes_statement(const Settings& settings) {
   OpesStatement statement;

@@ -56,6 +56,13 @@ struct OpesStatement {
   std::vector<OpesException> exceptions;
 };
 
+// What http says of itself among its findings begins with one of these.
+inline constexpr std::string_view kOpesSystem = "OPES system ";
+inline constexpr std::string_view kOpesProcessor = "OPES processor ";
+inline constexpr std::string_view kOpesNotMet = "not met: ";
+// "2.2 IP-layer addressing: NOT MET (RFC 3238 2.2; why)".
+std::string text_of(const OpesException& exception);
+
 // `settings`: of an http function. Throws ConfigError.
 OpesStatement opes_statement(const Settings& settings);
 

@@ -32,6 +32,13 @@ Common common_bytes(const rte_mbuf* mbuf, std::uint32_t offset, std::uint32_t le
   const auto first =
       static_cast<std::uint32_t>(std::mismatch(old, old + most, bytes.begin()).first - old);
   std::uint32_t last = 0;
+  // What is put in front of a segment leaves all of it behind as it was: by the block.
+  constexpr std::uint32_t kBlock = 64;
+  while (last + kBlock <= most - first &&
+         std::memcmp(old + length - last - kBlock, bytes.data() + bytes.size() - last - kBlock,
+                     kBlock) == 0) {
+    last += kBlock;
+  }
   while (last < most - first && old[length - 1 - last] == bytes[bytes.size() - 1 - last]) ++last;
   return {first, last};
 }

@@ -12,6 +12,7 @@
 #include "control/report/figures.h"
 #include "control/report/forgetting_json.h"
 #include "control/report/openness_json.h"
+#include "control/report/opes.h"
 
 namespace glassbox {
 namespace {
@@ -257,6 +258,25 @@ Json findings_json(const Report& report) {
   return rows;
 }
 
+Json opes_json(const Report& report) {
+  const std::vector<OpesRow> rows = read_opes(report);
+  if (rows.empty()) return nullptr;
+  Json systems = Json::array();
+  for (const OpesRow& row : rows) {
+    Json system = {{"system", row.system},
+                   {"processor", row.processor.empty() ? Json() : Json(row.processor)}};
+    for (const auto& [name, count] : row.counts) system[std::string(name)] = count;
+    for (const auto& [name, count] : row.trace_cost)
+      system["trace_cost"][std::string(name)] = count;
+    system["not_met"] = Json::array();
+    for (const std::string& each : row.not_met) {
+      system["not_met"].push_back(each);
+    }
+    systems.push_back(std::move(system));
+  }
+  return systems;
+}
+
 }  // namespace
 
 Json to_json(const Report& report, Registry registry) {
@@ -278,6 +298,7 @@ Json to_json(const Report& report, Registry registry) {
           {"transparency", transparency_json(report)},
           {"forgetting", forgetting},
           {"findings", findings_json(report)},
+          {"opes", opes_json(report)},
           {"openness", report.openness ? openness_json(*report.openness) : Json()},
           {"awareness", awareness_json(report, registry, forgetting)},
           {"rfc3234", tally_json(report, registry)},

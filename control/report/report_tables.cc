@@ -205,6 +205,30 @@ std::string findings(const PageContext& page) {
   return html_section("findings", "Findings", "", table.html());
 }
 
+std::string opes(const PageContext& page) {
+  const Json& systems = rows_at(page.report, "opes");
+  if (systems.empty()) return "";
+  HtmlTable done("", {{"system"}, {"what", kWords}, {"count", kNumber}});
+  HtmlTable missed("", {{"system"}, {"not met, knowingly", kWords}});
+  for (const Json& system : systems) {
+    const std::string name = text_at(system, "system");
+    for (const auto& [what, count] : system.items()) {
+      if (count.is_number()) done.add({name, what, cell(system, what.c_str())});
+    }
+    const Json& cost = at(system, "trace_cost");
+    for (const auto& [what, count] : cost.items()) {
+      done.add({name, "for the trace alone: " + what, cell(cost, what.c_str())});
+    }
+    for (const Json& each : rows_at(system, "not_met")) {
+      missed.add({name, each.get<std::string>()});
+    }
+  }
+  return html_section("opes", "OPES",
+                      "What the system did, what it cost to say so, and what it knowingly does not "
+                      "meet (RFC 3897 6).",
+                      done.html() + missed.html());
+}
+
 std::string falls(const PageContext& page) {
   const Json& falls = rows_at(page.report, "transparency.falls");
   if (falls.empty()) return "";
@@ -244,7 +268,7 @@ std::string deeds_tables(const PageContext& page) {
 }
 
 std::string books_tables(const PageContext& page) {
-  return packets(page) + flows(page) + state(page) + payload(page) + findings(page);
+  return packets(page) + flows(page) + state(page) + payload(page) + findings(page) + opes(page);
 }
 
 }  // namespace glassbox

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "control/report/figures.h"
+#include "control/report/opes.h"
 #include "control/report/text_table.h"
 
 namespace glassbox {
@@ -38,6 +39,18 @@ class Page {
   }
   void items(const std::string& first, const std::vector<std::string>& items) {
     if (!items.empty()) indented(wrapped(first, items, ", ", width() - 2));
+  }
+  void sentence(const std::string& text) {
+    std::vector<std::string> words;
+    for (std::size_t at = 0; at <= text.size();) {
+      const std::size_t blank = std::min(text.find(' ', at), text.size());
+      words.push_back(text.substr(at, blank - at));
+      at = blank + 1;
+    }
+    for (std::string& each : wrapped("", words, " ", width() - 2)) {
+      each.erase(each.find_last_not_of(' ') + 1);
+      line("  " + each);
+    }
   }
   void omitted(std::size_t all, std::size_t listed) {
     if (all > listed) line(fmt::format("  and {} more", with_commas(all - listed)));
@@ -291,6 +304,13 @@ void add_findings(const Report& report, Page& page) {
   page.omitted(report.findings.size(), listed);
 }
 
+void add_opes(const Report& report, Page& page) {
+  const std::vector<OpesRow> rows = read_opes(report);
+  if (rows.empty()) return;
+  page.heading("OPES");
+  for (const std::string& each : opes_lines(rows)) page.sentence(each);
+}
+
 void add_claims(const Report& report, Page& page) {
   if (!report.claims_checked) return;
   page.line("");
@@ -318,6 +338,7 @@ std::string summary(const Report& report, SummaryStyle style) {
   add_state(report, page);
   add_effects(report, page);
   add_findings(report, page);
+  add_opes(report, page);
   add_claims(report, page);
   if (report.seconds > 0) {
     if (!report.claims_checked) page.line("");

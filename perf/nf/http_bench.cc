@@ -6,14 +6,25 @@
 //
 //   nothing to do   parsed and could be edited, but no service changes anything
 //   header          a header insert and the trace, which change the length, in each response
-//   body            and a substitution in its body
+//   log             a usage log and nothing else: nothing waits
+//   scan            ten patterns in each response's body, which stays as it is
+//   body            a header insert, and a substitution of another length in each segment
+//   body, quiet     the same, of what is not there
+//
+// Where bodies are read, the same bytes go through hs_scan_stream alone, with the same patterns, in
+// the same run, exchange by exchange in turns:
+//
+//   scan    cycles a packet of that alone        beyond   of process() above it
+//   share   throughput of process() / of the scan alone, as inspect_bench has it
 #include <benchmark/benchmark.h>
 #include <rte_cycles.h>
 #include <rte_tcp.h>
 
 #include <algorithm>
+#include <random>
 
 #include "dataplane/memory_port.h"
+#include "nf/hyperscan.h"
 #include "perf/support/flow_loop.h"
 #include "tests/support/bed.h"
 
@@ -49,6 +60,57 @@ class Timed final : public NetworkFunction {
   std::unique_ptr<NetworkFunction> inner_;
 };
 
+std::string word(std::mt19937& random, std::uint32_t letters) {
+  std::string text;
+  for (std::uint32_t i = 0; i < letters; ++i) text += static_cast<char>('a' + random() % 26);
+  return text;
+}
+
+// Words, and in each segment once what the substitution looks for.
+std::string page(std::size_t bytes) {
+  std::mt19937 random(1);
+  std::string text;
+  std::size_t next = 700;
+  while (text.size() < bytes) {
+    text += word(random, 2 + random() % 6) + (random() % 12 == 0 ? "\n" : " ");
+    if (text.size() < next) continue;
+    text += "wording ";
+    next += kSegment;
+  }
+  text.resize(bytes);
+  return text;
+}
+
+// Hyperscan alone.
+class Alone {
+ public:
+  explicit Alone(const std::vector<Pattern>& patterns)
+      : database_(patterns, ScanMode::kStream), pool_(database_, 1) {
+    scratch_.fit(database_);
+  }
+  std::uint64_t cycles(const std::vector<std::string>& parts) {
+    const std::uint32_t stream = pool_.open();
+    const std::uint64_t start = rte_rdtsc();
+    for (const std::string& part : parts) {
+      pool_.scan(stream, {reinterpret_cast<const std::uint8_t*>(part.data()), part.size()},
+                 scratch_, sink_);
+    }
+    const std::uint64_t cycles = rte_rdtsc() - start;
+    pool_.close(stream, scratch_, nullptr);
+    return cycles;
+  }
+
+ private:
+  struct Sink final : MatchSink {
+    void matched(std::uint32_t) override { ++count; }
+    std::uint64_t count = 0;
+  };
+  PatternDatabase database_;
+  StreamPool pool_;
+  Scratch scratch_;
+  Sink sink_;
+};
+
 // One connection whose receiver's numbers are what it was sent.
 class Exchanges {
  public:
@@ -72,8 +134,12 @@ class Exchanges {
     std::string response = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ";
     const std::string length = std::to_string(kSegments * kSegment - response.size() - 10);
     response += length + "\r\n\r\n";
-    while (response.size() < kSegments * kSegment) response += "some words of a page ";
-    response.resize(kSegments * kSegment);
+    const std::size_t head = response.size();
+    response += page(kSegments * kSegment - head);
+    body.push_back(response.substr(head, kSegment - head));
+    for (std::uint32_t i = 1; i < kSegments; ++i) {
+      body.push_back(response.substr(i * kSegment, kSegment));
+    }
     request_ = tcp(true).flags("PA").payload("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
     ack_ = tcp(true).flags("A");
     for (std::uint32_t i = 0; i < kSegments; ++i) {
@@ -102,6 +168,7 @@ class Exchanges {
     return 0;
   }
   std::uint64_t packets = 0;
+  std::vector<std::string> body;  // as the segments bring it
 
  private:
   void send(Side side, const Bytes& like, std::uint32_t seq, std::uint32_t ack) {
@@ -138,33 +205,85 @@ class Exchanges {
   std::uint32_t client_ = 1001, server_ = 5001, received_ = 0;
 };
 
-void run(benchmark::State& state, const std::string& services, std::string_view counted) {
+double median(std::vector<std::uint64_t>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return static_cast<double>(*middle);
+}
+
+void run(benchmark::State& state, const std::string& services, std::string_view counted,
+         const std::vector<Pattern>& patterns = {}) {
   Exchanges exchanges(services);
+  std::optional<Alone> alone;
+  if (!patterns.empty()) alone.emplace(patterns);
   std::vector<std::uint64_t> cycles;
-  for (auto _ : state) cycles.push_back(exchanges.run());
+  std::vector<std::uint64_t> scans;
+  for (auto _ : state) {
+    cycles.push_back(exchanges.run());
+    if (alone) scans.push_back(alone->cycles(exchanges.body));
+  }
   if (exchanges.count("responses") != cycles.size() ||
       (!counted.empty() && exchanges.count(counted) < cycles.size())) {
     state.SkipWithError("not every response was parsed and adapted");
   }
-  std::ranges::nth_element(cycles, cycles.begin() + static_cast<std::ptrdiff_t>(cycles.size() / 2));
-  state.counters["cycles"] =
-      static_cast<double>(cycles[cycles.size() / 2]) / (1 + kSegments + kSegments / 2);
+  constexpr double kPackets = 1 + kSegments + kSegments / 2;
+  const double all = median(cycles) / kPackets;
+  state.counters["cycles"] = all;
+  if (!alone) return;
+  const double scan = median(scans) / kPackets;
+  state.counters["scan"] = scan;
+  state.counters["beyond"] = all - scan;
+  state.counters["share"] = scan / all;
 }
 
 const std::string kNothing =
     "{ id: n, do: insert-header, name: X-N, value: v, party: provider, scope: elsewhere }";
 const std::string kHeader =
     "{ id: h, do: insert-header, name: X-Tag, value: seen, party: provider }";
-const std::string kBody = kHeader +
-                          ", { id: s, do: substitute, pattern: 'words', by: letters,"
-                          " party: provider }";
+const std::string kLog = "{ id: l, do: log, at: response-in, party: provider }";
+
+std::string substitute(const std::string& pattern) {
+  return kHeader + ", { id: s, do: substitute, pattern: '" + pattern +
+         "', by: some other words, party: provider }";
+}
+
+// Ten patterns that do not occur: a stream in which all have matched need not be scanned any more.
+std::vector<Pattern> ten_patterns() {
+  std::mt19937 random(10);
+  std::vector<Pattern> all;
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    const std::string start = word(random, 9 + random() % 8);
+    all.push_back({i % 4 == 0 ? start + "[0-9]{2,8}" + word(random, 4) : start, "", i});
+  }
+  return all;
+}
+std::string scans() {
+  std::string rows;
+  for (const Pattern& pattern : ten_patterns()) {
+    rows += "{ id: v" + std::to_string(pattern.id) + ", do: scan, pattern: '" + pattern.expression +
+            "', party: consumer }, ";
+  }
+  return rows;
+}
 
 void HttpNothingToDo(benchmark::State& state) { run(state, kNothing, ""); }
 void HttpHeader(benchmark::State& state) { run(state, kHeader, "service h: invoked"); }
-void HttpBody(benchmark::State& state) { run(state, kBody, "service s: invoked"); }
+void HttpLog(benchmark::State& state) { run(state, kLog, "service l: invoked"); }
+void HttpScan(benchmark::State& state) {
+  run(state, scans(), "service v0: invoked", ten_patterns());
+}
+void HttpBody(benchmark::State& state) {
+  run(state, substitute("wording"), "service s: invoked", {{"wording", "", 0}});
+}
+void HttpBodyQuiet(benchmark::State& state) {
+  run(state, substitute("zebra9"), "service s: invoked", {{"zebra9", "", 0}});
+}
 BENCHMARK(HttpNothingToDo);
 BENCHMARK(HttpHeader);
+BENCHMARK(HttpLog);
+BENCHMARK(HttpScan);
 BENCHMARK(HttpBody);
+BENCHMARK(HttpBodyQuiet);
 
 // A flow that no service wants; against CountFlows of count_bench.
 void HttpOtherFlows(benchmark::State& state) {
