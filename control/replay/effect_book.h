@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "control/huge_vector.h"
 #include "control/replay/flow_index.h"
 #include "control/report/report.h"
 #include "dataplane/ledger.h"
@@ -19,6 +20,12 @@ class EffectBook {
  public:
   explicit EffectBook(std::uint32_t flows) : seen_(flows, 0) {}
 
+  // Packets of these flows come later, and soon.
+  void prefetch(FlowNumber later, FlowNumber soon) const {
+    if (later != kNoFlow) __builtin_prefetch(&seen_[later - 1]);
+    if (soon == kNoFlow) return;
+    if (const std::uint32_t at = seen_[soon - 1]; at != 0) __builtin_prefetch(&entries_[at - 1]);
+  }
   void count(FunctionId function, Side side, const FieldSet& fields, FlowNumber flow,
              std::uint32_t bytes);
   // In the order of function, side and field.
@@ -43,8 +50,8 @@ class EffectBook {
 
   using Counts = std::array<std::array<std::array<std::uint64_t, kFields>, kSides>, kMaxFunctions>;
   std::vector<Row> rows_;
-  std::vector<std::uint32_t> seen_;  // by flow: index + 1 into entries_
-  std::vector<Seen> entries_;
+  HugeVector<std::uint32_t> seen_;  // by flow: index + 1 into entries_
+  HugeVector<Seen> entries_;
   std::unique_ptr<Counts> flows_ = std::make_unique<Counts>();
 };
 

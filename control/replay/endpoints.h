@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "control/huge_vector.h"
 #include "control/replay/faces.h"
 #include "control/replay/flow_index.h"
 #include "control/replay/intervals.h"
@@ -113,7 +114,7 @@ class Endpoints {
 
   const FlowIndex& index_;
   Options options_;
-  std::vector<Flow> flows_;
+  HugeVector<Flow> flows_;
   Ledger unheard_;  // what an end host does to its own packets is no effect of the box
 };
 

@@ -117,7 +117,7 @@ class FlowIndex {
   SideChoice sides_;
   std::vector<Prefix> networks_;
   std::string sides_in_words_;
-  std::vector<CapturedFlow> flows_;
+  HugeVector<CapturedFlow> flows_;
   HugeVector<PacketNote> notes_;
   FlowKeys<FlowKey4> current4_;
   FlowKeys<FlowKey6> current6_;

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "control/huge_vector.h"
 #include "dataplane/flow_key.h"
 
 namespace glassbox {
@@ -60,14 +60,14 @@ class FlowKeys {
     if (a.source != b.source) return a.source < b.source;
     return a.source_port < b.source_port;
   }
-  Entry* locate(std::vector<Entry>& entries, const Key& key) const {
+  Entry* locate(HugeVector<Entry>& entries, const Key& key) const {
     const std::size_t mask = entries.size() - 1;
     std::size_t place = hash_(key) & mask;
     while (entries[place].flow != 0 && !(entries[place].key == key)) place = (place + 1) & mask;
     return &entries[place];
   }
   void grow() {
-    std::vector<Entry> larger(entries_.size() * 2);
+    HugeVector<Entry> larger(entries_.size() * 2);
     for (const Entry& entry : entries_) {
       if (entry.flow != 0) *locate(larger, entry.key) = entry;
     }
@@ -75,7 +75,7 @@ class FlowKeys {
   }
 
   KeyHasher hash_{0x9d5c};
-  std::vector<Entry> entries_;  // a power of two, at most half full
+  HugeVector<Entry> entries_;  // a power of two, at most half full
   std::size_t used_ = 0;
 };
 

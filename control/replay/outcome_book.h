@@ -89,7 +89,7 @@ class OutcomeBook {
   const std::vector<FlowIntent>& intents_;
   const Endpoints& endpoints_;
   RunOutcome outcome_;
-  std::vector<std::array<std::uint64_t, 2>> last_out_;  // by flow and direction
+  HugeVector<std::array<std::uint64_t, 2>> last_out_;  // by flow and direction
   std::unordered_map<FlowNumber, Trouble> troubles_;
 };
 

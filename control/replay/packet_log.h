@@ -34,6 +34,12 @@ class PacketLog final : public Observer {
   PacketLog(const CaptureImage& image, const FlowIndex& flows, std::vector<FlowIntent> intents,
             Names names, Endpoints& endpoints, PcapngWriter* out, OutputFile* lines);
 
+  // Packets of these flows come later, and soon.
+  void prefetch(FlowNumber later, FlowNumber soon) const {
+    effects_.prefetch(later, soon);
+    if (soon != kNoFlow) outcomes_.prefetch(soon);
+  }
+
   // --- the replay's part ------------------------------------------------------------------------
   void prevented(std::uint64_t number);
   // The packet is about to be received as the worker's next one. `own`: the bytes that it is

@@ -132,11 +132,10 @@ void Replay::run_open(const std::function<void(double)>& progress) {
   const auto packets = static_cast<std::uint32_t>(image_.packets());
   for (std::uint32_t number = 1; number <= packets; ++number) {
     // With many flows, what is known of each lies in memory that was not looked at for long.
-    if (number + kAhead <= packets) {
-      if (const FlowNumber later = flows_.note(number + kAhead).flow; later != kNoFlow) {
-        endpoints_.prefetch(later);
-        log_->outcomes().prefetch(later);
-      }
+    if (number + 2 * kAhead <= packets) {
+      const FlowNumber soon = flows_.note(number + kAhead).flow;
+      if (soon != kNoFlow) endpoints_.prefetch(soon);
+      log_->prefetch(flows_.note(number + 2 * kAhead).flow, soon);
     }
     const PacketNote& note = flows_.note(number);
     const Instant now = image_.frame(number).now;
