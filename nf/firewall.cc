@@ -16,7 +16,7 @@ constexpr ReasonId id(FirewallReason reason) { return static_cast<ReasonId>(reas
 // Established packets without these flags pass unread. A data segment takes a connection back from
 // TRANS (RFC 7857 2.2), so that there every segment counts; after both FINs none does.
 std::uint8_t watched_flags(TcpState state) {
-  if (state == TcpState::kTransitory) return UINT8_MAX & ~kFollowsWindow;
+  if (state == TcpState::kTransitory) return kWatchable;
   return state == TcpState::kBothFin ? 0 : kTcpTurningPoints;
 }
 
@@ -127,29 +127,26 @@ class Firewall final : public NetworkFunction {
       count_rules(context.now());
   }
 
-  // The lines of the windows are fetched for the whole batch before the first one is read.
+  // The tracker of a packet's windows is fetched a few packets before it is needed.
   void process(PacketBatch& batch, Context& context) override {
+    constexpr std::uint16_t kAhead = 12;
+    std::array<TcpWindow*, kMaxBatch> trackers;
     const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
-    std::array<Packet*, kMaxBatch> tracked;
-    std::uint16_t count = 0;
-    for (Packet* packet : batch) {
-      if (packet->flow == nullptr || packet->has(kRelated)) [[unlikely]] {
-        judge_without_connection(*packet, context);
-        continue;
-      }
-      const auto watch = SessionTable::slot_at<const FirewallWatch>(*packet->flow, offset);
-      if ((watch & kFollowsWindow) != 0) {
-        windows_.prefetch(*packet->flow);
-        tracked[count++] = packet;
-      } else if ((packet->tcp_flags & watch) != 0) [[unlikely]] {
-        follow_tcp(*packet, context);
-      }
+    const std::uint16_t count = batch.size();
+    for (std::uint16_t i = 0; i < std::min(kAhead, count); ++i) {
+      trackers[i] = fetch_tracker(batch[i], offset);
     }
     for (std::uint16_t i = 0; i < count; ++i) {
-      Packet& packet = *tracked[i];
+      const auto ahead = static_cast<std::uint16_t>(i + kAhead);
+      if (ahead < count) trackers[ahead] = fetch_tracker(batch[ahead], offset);
+      Packet& packet = batch[i];
+      if (packet.flow == nullptr || packet.has(kRelated)) [[unlikely]] {
+        judge_without_connection(packet, context);
+        continue;
+      }
       const auto watch = SessionTable::slot_at<const FirewallWatch>(*packet.flow, offset);
-      const auto turning = static_cast<std::uint8_t>(watch & ~kFollowsWindow);
-      if (in_window(packet, context) && (packet.tcp_flags & turning) != 0) [[unlikely]]
+      if ((watch & kFollowsWindow) != 0 && !in_window(packet, trackers[i], context)) continue;
+      if ((packet.tcp_flags & watch & kWatchable) != 0) [[unlikely]]
         follow_tcp(packet, context);
     }
   }
@@ -225,7 +222,8 @@ class Firewall final : public NetworkFunction {
   }
   Nanos open_connection(const Opening& opening, RuleNumber rule, Context& context) const;
   Nanos lifetime_without_tcp(const Packet& packet) const;
-  bool in_window(Packet& packet, Context& context);
+  TcpWindow* fetch_tracker(const Packet& packet, std::uint16_t offset) const;
+  bool in_window(Packet& packet, TcpWindow* tracker, Context& context);
   void follow_tcp(const Packet& packet, Context& context);
   void begin_window(const Packet& packet, SessionId session, Context& context);
   void forget_windows(Context& context);
@@ -277,12 +275,25 @@ Nanos Firewall::open_connection(const Opening& opening, RuleNumber rule, Context
   return tcp_lifetime(state);
 }
 
+// nullptr: the packet's connection has none, or none yet.
+inline TcpWindow* Firewall::fetch_tracker(const Packet& packet, std::uint16_t offset) const {
+  if (packet.flow == nullptr) [[unlikely]]
+    return nullptr;
+  const auto watch = SessionTable::slot_at<const FirewallWatch>(*packet.flow, offset);
+  if ((watch & kFollowsWindow) == 0) return nullptr;
+  TcpWindow* const tracker = &windows_.at(*packet.flow);
+  __builtin_prefetch(tracker, 1);
+  return tracker;
+}
+
 // Of a connection whose windows are known: false when the packet is dropped, or says nothing of the
 // connection's state. (A later fragment follows its first one.)
-inline bool Firewall::in_window(Packet& packet, Context& context) {
+inline bool Firewall::in_window(Packet& packet, TcpWindow* tracker, Context& context) {
   if (!packet.has(kTcp)) [[unlikely]]
     return false;
-  const TcpWindow::Answer answer = windows_.follow(packet);
+  if (tracker == nullptr) [[unlikely]]
+    tracker = &windows_.at(*packet.flow);  // it began earlier in this batch
+  const TcpWindow::Answer answer = FirewallWindows::follow(*tracker, packet);
   if (answer == TcpWindow::Answer::kDrop) [[unlikely]]
     context.drop(packet, id(FirewallReason::kOutOfWindow));
   return answer == TcpWindow::Answer::kPass;
@@ -291,7 +302,7 @@ inline bool Firewall::in_window(Packet& packet, Context& context) {
 // The first SYN: what the connection's ends say of themselves is known from here on.
 void Firewall::begin_window(const Packet& packet, SessionId session, Context& context) {
   windows_.begin(*packet.flow, packet.time);
-  windows_.follow(packet);
+  FirewallWindows::follow(windows_.at(*packet.flow), packet);
   const FirewallWatch before = watch_of(session, context);
   watch(session, static_cast<FirewallWatch>(before | kFollowsWindow), context);
 }

@@ -170,6 +170,7 @@ inline constexpr std::array<DropReason, static_cast<std::size_t>(FirewallReason:
 using FirewallWatch = std::uint8_t;
 // Where no state is moved by the flag of this bit (CWR): the session has a window tracker.
 inline constexpr FirewallWatch kFollowsWindow = 0x80;
+inline constexpr FirewallWatch kWatchable = 0x7f;
 
 // The session's part. In bytes, so that it fits into what the record has left over.
 struct FirewallConnection {

@@ -23,17 +23,14 @@ class FirewallWindows {
   void begin(const FlowSide& flow, Instant now);
   void end(Ending why, Instant when) { census_.ended(why, when); }
 
-  // The tracker will be wanted soon.
-  void prefetch(const FlowSide& flow) const { __builtin_prefetch(&at(flow), 1); }
-  // A segment of a connection that has a tracker.
-  TcpWindow::Answer follow(const Packet& packet) const {
-    return at(*packet.flow).follow(packet.flow->direction(), read(packet));
-  }
+  // The session's tracker.
+  TcpWindow& at(const FlowSide& flow) const;
+  // A segment of a connection that has this tracker.
+  static TcpWindow::Answer follow(TcpWindow& tracker, const Packet& packet);
 
   Census& census() { return census_; }
 
  private:
-  TcpWindow& at(const FlowSide& flow) const;
   std::size_t place_over_six(const FlowSide& flow) const;
   static TcpWindowSegment read(const Packet& packet);
   static std::uint8_t scale_offered(const Packet& packet);
@@ -58,6 +55,19 @@ inline TcpWindow& FirewallWindows::at(const FlowSide& flow) const {
   if (offset >= record_bytes_) [[unlikely]]
     place = place_over_six(flow);
   return reinterpret_cast<TcpWindow*>(trackers_.data())[place];
+}
+
+inline TcpWindow::Answer FirewallWindows::follow(TcpWindow& tracker, const Packet& packet) {
+  const std::uint8_t from = packet.flow->direction();
+  if (!tracker.is_plain(packet.tcp_flags) || packet.has(kFragmented)) [[unlikely]]
+    return tracker.follow_specially(from, read(packet));
+  // The header's first 16 bytes end with the window: seq, ack, ack, window in the host's order.
+  const __m128i header = _mm_loadu_si128(packet.at_offset<__m128i>(packet.l4));
+  const __m128i numbers = _mm_shuffle_epi8(
+      header, _mm_set_epi8(-1, -1, 14, 15, 8, 9, 10, 11, 8, 9, 10, 11, 4, 5, 6, 7));
+  const std::uint32_t bytes = packet.ip_end - packet.payload + (packet.tcp_flags & kTcpFin);
+  return tracker.advance(from, numbers, bytes) ? TcpWindow::Answer::kPass
+                                               : TcpWindow::Answer::kDrop;
 }
 
 inline TcpWindowSegment FirewallWindows::read(const Packet& packet) {

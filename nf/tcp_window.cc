@@ -3,6 +3,27 @@
 
 namespace glassbox {
 
+bool TcpWindow::fits(const End& own, const End& peer, const TcpWindowSegment& segment) {
+  const std::uint32_t end = segment.end();
+  const std::uint32_t reach = std::max(largest_window(peer), kLeastReach) + kBefore;
+  // What the other end takes before it has acknowledged anything is bounded all the same.
+  const std::uint32_t limit = peer.is(kAcked) ? peer.limit + kBeyond : own.end + reach;
+  const bool data = !before(end, own.end - reach) && !before(limit, end);
+  if ((segment.flags & kTcpAck) == 0) return data;
+  const std::uint32_t ack_reach = std::max(2 * largest_window(own), kLeastReach) + kBefore;
+  const std::uint32_t sent = peer.end + (peer.is(kFragments) ? UINT16_MAX : 0);
+  return data && !before(segment.ack, peer.end - ack_reach) && !before(sent, segment.ack);
+}
+
+// Of a segment with ACK and without SYN.
+void TcpWindow::note(End& own, const TcpWindowSegment& segment) {
+  const std::uint32_t window = std::uint32_t{segment.window} << (own.scale & 15);
+  own.end = later(own.end, segment.end());
+  own.ack = later(own.ack, segment.ack);
+  own.limit = later(own.limit, segment.ack + window);
+  own.window = std::max(own.window, segment.window);
+}
+
 // Whether this answers the SYN of an end that has acknowledged nothing yet: the SYN itself, or some
 // of the data that came with it (RFC 7413).
 bool TcpWindow::acknowledges_syn(const End& own, std::uint32_t ack) {
@@ -75,7 +96,7 @@ TcpWindow::Answer TcpWindow::follow_syn(std::uint8_t from, const TcpWindowSegmen
                                           (scales ? kRenewScaled : 0));
     return Answer::kPass;
   }
-  if (fits<false>(own, peer, segment)) {
+  if (fits(own, peer, segment)) {
     if (!own.is(kAcked)) own.ack = own.limit = segment.ack;
     own.ack = later(own.ack, segment.ack);
     own.limit = later(own.limit, segment.ack + segment.window);
@@ -97,7 +118,7 @@ TcpWindow::Answer TcpWindow::judge_reset(std::uint8_t from, const TcpWindowSegme
   if (peer.is(kRenewing) && (segment.flags & kTcpAck) != 0) return Answer::kPass;
   TcpWindowSegment bare = segment;
   bare.flags &= static_cast<std::uint8_t>(~kTcpAck);
-  if (!fits<false>(own, peer, bare)) return Answer::kDrop;
+  if (!fits(own, peer, bare)) return Answer::kDrop;
   // Behind the last byte sent: it follows data that is still on its way to the receiver.
   const bool exact = !peer.is(kAcked) || segment.seq == peer.ack || segment.seq == own.end;
   return exact ? Answer::kPass : Answer::kPassOnly;
@@ -109,7 +130,7 @@ TcpWindow::Answer TcpWindow::follow_specially(std::uint8_t from, const TcpWindow
   if (!enforces()) return Answer::kPass;
   End& own = ends_[from];
   End& peer = ends_[from ^ 1];
-  if (!fits<false>(own, peer, segment)) return Answer::kDrop;
+  if (!fits(own, peer, segment)) return Answer::kDrop;
   own.scale &= 15;
   own.flags &= static_cast<std::uint8_t>(~(kRenewing | kRenewScaled));
   // Of a datagram in fragments only the first one's bytes are counted; its receiver tells the rest.

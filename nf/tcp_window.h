@@ -25,6 +25,8 @@
 // one end has begun anew and the tracker follows.
 #pragma once
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -62,11 +64,23 @@ class TcpWindow {
   // The segment from the end whose direction is `from`: 0 or 1.
   Answer follow(std::uint8_t from, const TcpWindowSegment& segment);
 
+  // The same in two halves, for the fast path. Whether a segment with these flags, and no fragment,
+  // is one that advance() may be asked about; it may when both ends have acknowledged.
+  bool is_plain(std::uint8_t flags) const {
+    constexpr std::uint8_t kAsked = kTcpSyn | kTcpRst | kTcpAck;
+    const int unready = ((ends_[0].flags ^ kReady) | (ends_[1].flags ^ kReady)) & ~kScaled;
+    return (((flags & kAsked) ^ kTcpAck) | unready) == 0;
+  }
+  // `numbers`: seq, ack, ack, window; `bytes`: of payload, and the FIN. False: out of the window.
+  bool advance(std::uint8_t from, __m128i numbers, std::uint32_t bytes);
+  // Any other segment.
+  Answer follow_specially(std::uint8_t from, const TcpWindowSegment& segment);
+
   // Both ends' SYNs were seen: segments are judged.
   bool enforces() const { return (ends_[0].flags & ends_[1].flags & kHeard) != 0; }
 
  private:
-  struct End {
+  struct alignas(16) End {
     std::uint32_t end;
     std::uint32_t ack;
     std::uint32_t limit;
@@ -97,14 +111,12 @@ class TcpWindow {
     return std::uint32_t{end.window} << (end.scale & 15);
   }
 
-  template <bool kReadyEnds>
   static bool fits(const End& own, const End& peer, const TcpWindowSegment& segment);
   static void note(End& own, const TcpWindowSegment& segment);
   static bool acknowledges_syn(const End& own, std::uint32_t ack);
   static void open(End& own, const TcpWindowSegment& syn);
   void settle_scales();
   void renew(std::uint8_t from, const TcpWindowSegment& syn);
-  Answer follow_specially(std::uint8_t from, const TcpWindowSegment& segment);
   Answer follow_syn(std::uint8_t from, const TcpWindowSegment& segment);
   Answer judge_reset(std::uint8_t from, const TcpWindowSegment& segment) const;
 
@@ -112,42 +124,52 @@ class TcpWindow {
 };
 static_assert(sizeof(TcpWindow) == 32);
 
-template <bool kReadyEnds>
-inline bool TcpWindow::fits(const End& own, const End& peer, const TcpWindowSegment& segment) {
-  const std::uint32_t end = segment.end();
-  const std::uint32_t reach = std::max(largest_window(peer), kLeastReach) + kBefore;
-  std::uint32_t limit = peer.limit + kBeyond;
-  // What the other end takes before it has acknowledged anything is bounded all the same.
-  if (!kReadyEnds && !peer.is(kAcked)) limit = own.end + reach;
-  const bool data = !before(end, own.end - reach) & !before(limit, end);
-  if (!kReadyEnds && (segment.flags & kTcpAck) == 0) return data;
-  const std::uint32_t ack_reach = std::max(2 * largest_window(own), kLeastReach) + kBefore;
-  std::uint32_t sent = peer.end;
-  if (!kReadyEnds && peer.is(kFragments)) sent += UINT16_MAX;
-  return data & !before(segment.ack, peer.end - ack_reach) & !before(sent, segment.ack);
-}
-
-// Of a segment with ACK and without SYN.
-inline void TcpWindow::note(End& own, const TcpWindowSegment& segment) {
-  const std::uint32_t window = std::uint32_t{segment.window} << (own.scale & 15);
-  own.end = later(own.end, segment.end());
-  own.ack = later(own.ack, segment.ack);
-  own.limit = later(own.limit, segment.ack + window);
-  own.window = std::max(own.window, segment.window);
+// The bounds and what is remembered, of four numbers at a time. (fits() and note() in the source
+// are the same, one by one, for ends that are not ready.)
+[[gnu::always_inline]] inline bool TcpWindow::advance(std::uint8_t from, __m128i numbers,
+                                                      std::uint32_t bytes) {
+  auto* own_line = reinterpret_cast<__m128i*>(&ends_[from]);
+  const __m128i own = _mm_load_si128(own_line);
+  const __m128i peer = _mm_load_si128(reinterpret_cast<const __m128i*>(&ends_[from ^ 1]));
+  // The last words (window, scale, flags) of peer, peer, own, own.
+  const __m128i words = _mm_castps_si128(
+      _mm_shuffle_ps(_mm_castsi128_ps(peer), _mm_castsi128_ps(own), _MM_SHUFFLE(3, 3, 3, 3)));
+  const __m128i scales = _mm_and_si128(_mm_srli_epi32(words, 16), _mm_set1_epi32(15));
+  // What is said now, as it is remembered: end, ack, limit, window.
+  const __m128i windows =
+      _mm_sllv_epi32(_mm_shuffle_epi32(numbers, _MM_SHUFFLE(3, 3, 3, 3)), scales);
+  const __m128i added = _mm_blend_epi16(_mm_cvtsi32_si128(static_cast<int>(bytes)), windows, 0x30);
+  const __m128i now = _mm_add_epi32(numbers, added);
+  // How far back, and beyond: end from own end, limit from end, ack from peer's end, and vice
+  // versa.
+  const __m128i largest =
+      _mm_sllv_epi32(_mm_and_si128(words, _mm_set_epi32(0, UINT16_MAX, 0, UINT16_MAX)),
+                     _mm_add_epi32(scales, _mm_set_epi32(0, 1, 0, 0)));
+  const __m128i reach =
+      _mm_add_epi32(_mm_max_epu32(largest, _mm_set_epi32(0, kLeastReach, 0, kLeastReach)),
+                    _mm_set_epi32(0, kBefore, kBeyond, kBefore));
+  const __m128i marks =
+      _mm_blend_epi16(_mm_shuffle_epi32(peer, _MM_SHUFFLE(0, 0, 2, 2)), own, 0x03);
+  const __m128i past = _mm_sub_epi32(_mm_shuffle_epi32(now, _MM_SHUFFLE(1, 1, 0, 0)), marks);
+  const __m128i room = _mm_add_epi32(_mm_sign_epi32(past, _mm_set_epi32(-1, 1, -1, 1)), reach);
+  if (_mm_movemask_ps(_mm_castsi128_ps(room)) != 0) [[unlikely]]
+    return false;
+  // The later of each; scale and flags stay.
+  const __m128i whole = _mm_blend_epi16(now, own, 0x80);
+  const __m128i older = _mm_sub_epi32(whole, own);
+  _mm_store_si128(own_line,
+                  _mm_castps_si128(_mm_blendv_ps(_mm_castsi128_ps(whole), _mm_castsi128_ps(own),
+                                                 _mm_castsi128_ps(older))));
+  return true;
 }
 
 inline TcpWindow::Answer TcpWindow::follow(std::uint8_t from, const TcpWindowSegment& segment) {
-  constexpr std::uint8_t kAsked = kTcpSyn | kTcpRst | kTcpAck;
-  End& own = ends_[from];
-  const End& peer = ends_[from ^ 1];
-  const auto unready =
-      static_cast<std::uint8_t>(((own.flags ^ kReady) | (peer.flags ^ kReady)) & ~kScaled);
-  if (((segment.flags & kAsked) ^ kTcpAck) != 0 || unready != 0 || segment.fragment) [[unlikely]]
-    return follow_specially(from, segment);
-  if (!fits<true>(own, peer, segment)) [[unlikely]]
-    return Answer::kDrop;
-  note(own, segment);
-  return Answer::kPass;
+  if (!is_plain(segment.flags) || segment.fragment) return follow_specially(from, segment);
+  const __m128i numbers =
+      _mm_set_epi32(segment.window, static_cast<int>(segment.ack), static_cast<int>(segment.ack),
+                    static_cast<int>(segment.seq));
+  const std::uint32_t bytes = segment.length + (segment.flags & kTcpFin);
+  return advance(from, numbers, bytes) ? Answer::kPass : Answer::kDrop;
 }
 
 }  // namespace glassbox
