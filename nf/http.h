@@ -375,6 +375,7 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   void carry_out_plan(StreamCursor& stream, bool over);
   std::uint32_t keep_tail(std::uint32_t settled);
   void plan_body(std::uint32_t settled, bool over, std::uint32_t end);
+  void begin_chunk(std::size_t size);
   void plan(std::uint32_t from, std::uint32_t to, std::string_view bytes);
 
   // Content codings (http_coded.cc).

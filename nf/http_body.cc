@@ -8,7 +8,6 @@
 // goes, and a chunk's size stands in front of its first byte.
 #include <algorithm>
 #include <cassert>
-#include <cstdio>
 
 #include "nf/http.h"
 
@@ -127,6 +126,18 @@ void Http::plan(std::uint32_t from, std::uint32_t to, std::string_view bytes) {
   plan_.push_back({from, to, offset, static_cast<std::uint32_t>(plan_text_.size()) - offset});
 }
 
+// RFC 9112 7.1: its size stands in front of the next bytes, behind the line end of the last one.
+void Http::begin_chunk(std::size_t size) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  prefix_.clear();
+  if (side().began_chunks) prefix_ += "\r\n";
+  for (int shift = (static_cast<int>(std::bit_width(size)) - 1) / 4 * 4; shift >= 0; shift -= 4) {
+    prefix_ += kDigits[size >> shift & 15];
+  }
+  prefix_ += "\r\n";
+  side().began_chunks = true;
+}
+
 // What replaces the first `settled` bytes of the body, and the framing between and behind them.
 void Http::plan_body(std::uint32_t settled, bool over, std::uint32_t end) {
   HttpSide& side = this->side();
@@ -139,13 +150,7 @@ void Http::plan_body(std::uint32_t settled, bool over, std::uint32_t end) {
     length += services_.all()[match.id].by.size();
     length -= match.end - match.begin;
   }
-  const bool began_before = side.began_chunks;
-  if (chunks && length != 0) {
-    std::array<char, 24> size;
-    std::snprintf(size.data(), size.size(), "%s%zx\r\n", began_before ? "\r\n" : "", length);
-    prefix_ = size.data();
-    side.began_chunks = true;
-  }
+  if (chunks && length != 0) begin_chunk(length);
   std::uint32_t at = side.body;  // in the stream
   std::uint32_t done = 0;        // of the body
   auto match = matches_.begin();

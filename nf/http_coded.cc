@@ -10,7 +10,6 @@
 // cannot be taken back: its connection is cut.
 #include <algorithm>
 #include <cassert>
-#include <cstdio>
 #include <cstring>
 
 #include "nf/http.h"
@@ -276,12 +275,7 @@ void Http::plan_coded(std::uint32_t settled, bool over, std::uint32_t end) {
     if (piece.offset >= settled) break;
     to = piece.sequence + std::min(piece.length, settled - piece.offset);
   }
-  if (chunks && recoded_ != 0) {
-    std::array<char, 24> size;
-    std::snprintf(size.data(), size.size(), "%s%zx\r\n", side.began_chunks ? "\r\n" : "", recoded_);
-    prefix_ = size.data();
-    side.began_chunks = true;
-  }
+  if (chunks && recoded_ != 0) begin_chunk(recoded_);
   if (over && side.framing == BodyFraming::kChunkedBefore) to = end;
   plan_at_ = to;
   if (to == side.body) {

@@ -7,7 +7,7 @@
 //   nothing to do   parsed and could be edited, but no service changes anything
 //   header          a header insert and the trace, which change the length, in each response
 //   log             a usage log and nothing else: nothing waits
-//   scan            ten patterns in each response's body, which stays as it is
+//   scan            patterns in each response's body, which stays as it is
 //   body            a header insert, and a substitution of another length in each segment
 //   body, quiet     the same, of what is not there
 //
@@ -247,19 +247,24 @@ std::string substitute(const std::string& pattern) {
          "', by: some other words, party: provider }";
 }
 
-// Ten patterns that do not occur: a stream in which all have matched need not be scanned any more.
-std::vector<Pattern> ten_patterns() {
+// Patterns that do not occur, as ten services' each: a stream in which all have matched need not be
+// scanned any more.
+std::vector<Pattern> patterns(std::uint32_t of_each) {
   std::mt19937 random(10);
   std::vector<Pattern> all;
   for (std::uint32_t i = 0; i < 10; ++i) {
-    const std::string start = word(random, 9 + random() % 8);
-    all.push_back({i % 4 == 0 ? start + "[0-9]{2,8}" + word(random, 4) : start, "", i});
+    std::string expression;
+    for (std::uint32_t k = 0; k < of_each; ++k) {
+      const std::string start = (k == 0 ? "" : "|") + word(random, 9 + random() % 8);
+      expression += (i * of_each + k) % 4 == 0 ? start + "[0-9]{2,8}" + word(random, 4) : start;
+    }
+    all.push_back({expression, "", i});
   }
   return all;
 }
-std::string scans() {
+std::string scans(const std::vector<Pattern>& wanted) {
   std::string rows;
-  for (const Pattern& pattern : ten_patterns()) {
+  for (const Pattern& pattern : wanted) {
     rows += "{ id: v" + std::to_string(pattern.id) + ", do: scan, pattern: '" + pattern.expression +
             "', party: consumer }, ";
   }
@@ -270,10 +275,12 @@ void HttpNothingToDo(benchmark::State& state) { run(state, kNothing, ""); }
 void HttpHeader(benchmark::State& state) { run(state, kHeader, "service h: invoked"); }
 void HttpLog(benchmark::State& state) { run(state, kLog, "service l: invoked"); }
 void HttpScan(benchmark::State& state) {
-  run(state, scans(), "service v0: invoked", ten_patterns());
+  const auto wanted = patterns(static_cast<std::uint32_t>(state.range(0)) / 10);
+  run(state, scans(wanted), "service v0: invoked", wanted);
 }
 void HttpBody(benchmark::State& state) {
-  run(state, substitute("wording"), "service s: invoked", {{"wording", "", 0}});
+  // Alone, one that does not occur: it would stop at the first match.
+  run(state, substitute("wording"), "service s: invoked", {{"wordinx", "", 0}});
 }
 void HttpBodyQuiet(benchmark::State& state) {
   run(state, substitute("zebra9"), "service s: invoked", {{"zebra9", "", 0}});
@@ -281,7 +288,7 @@ void HttpBodyQuiet(benchmark::State& state) {
 BENCHMARK(HttpNothingToDo);
 BENCHMARK(HttpHeader);
 BENCHMARK(HttpLog);
-BENCHMARK(HttpScan);
+BENCHMARK(HttpScan)->ArgName("patterns")->Arg(10)->Arg(200);
 BENCHMARK(HttpBody);
 BENCHMARK(HttpBodyQuiet);
 
