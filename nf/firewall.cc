@@ -127,9 +127,9 @@ class Firewall final : public NetworkFunction {
       count_rules(context.now());
   }
 
-  // The tracker of a packet's windows is fetched a few packets before it is needed.
+  // The tracker of a packet's windows is fetched half a batch before it is needed.
   void process(PacketBatch& batch, Context& context) override {
-    constexpr std::uint16_t kAhead = 12;
+    constexpr std::uint16_t kAhead = 32;
     std::array<TcpWindow*, kMaxBatch> trackers;
     const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
     const std::uint16_t count = batch.size();
