@@ -229,6 +229,9 @@ std::optional<BodyFraming> Http::new_framing(const HttpExchange& exchange) {
     return BodyFraming::kChunkedBefore;
   }
   const HttpHead::FieldLine* length = head_.find("Content-Length");
+  // One of the two readers may have overlooked it, and so may the client.
+  const bool counted = (parser.flags & F_CONTENT_LENGTH) != 0;
+  if (counted != (length != nullptr)) return std::nullopt;
   if (length == nullptr) return BodyFraming::kPlain;  // it ends with the connection
   if (edits_.covers(length->begin)) return std::nullopt;
   if (exchange.one_one && parser.http_major == 1 && parser.http_minor >= 1) {

@@ -59,7 +59,9 @@ bool HttpHead::read(std::string_view text) {
       const std::size_t colon = line.find(':');
       if (colon == std::string_view::npos || colon == 0 || count_ == kMaxFields) return false;
       const std::string_view rest = line.substr(colon + 1);
-      fields_[count_++] = {line.substr(0, colon), trimmed(rest), static_cast<std::uint32_t>(at),
+      // RFC 9112 5.1: blanks ahead of the colon are no part of the name.
+      fields_[count_++] = {trimmed(line.substr(0, colon)), trimmed(rest),
+                           static_cast<std::uint32_t>(at),
                            static_cast<std::uint32_t>(line_end + 1)};
       // An empty value has a place, too.
       if (fields_[count_ - 1].value.empty()) fields_[count_ - 1].value = rest.substr(0, 0);

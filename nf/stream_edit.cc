@@ -289,8 +289,13 @@ void StreamEditor::send_unread(const Arrival& arrival) {
   StreamHalf& half = arrival.half;
   const Segment& segment = arrival.segment;
   if ((arrival.packet.tcp_flags & RTE_TCP_SYN_FLAG) == 0) {
+    // Behind what is kept back here, and not ahead of it: its receiver would see a gap, and where
+    // it has no window left refuse what this acknowledges (RFC 9293 3.10.7.4).
+    const bool ahead = segment.length == 0 && !half.waiting.empty() && !half.passes() &&
+                       sequence_offset(segment.sequence, half.sent) > 0;
     arrival.context.edit(arrival.packet)
-        .set_tcp_seq(splices_.edited_begin(half.splices, segment.sequence));
+        .set_tcp_seq(ahead ? splices_.edited_end(half.splices, half.sent)
+                           : splices_.edited_begin(half.splices, segment.sequence));
   }
   const bool leaves = half.passes() || (half.flags & kStreamWatched) != 0;
   if (leaves && sequence_offset(segment.end(), half.sent) > 0) half.sent = segment.end();

@@ -264,7 +264,9 @@ bool Endpoints::is_in_sequence(Stream& stream, const Stream& theirs, const Deliv
   const StreamPosition from = stream.path->back(received);
   const bool withheld = from < sent && !stream.accepted.covers(from, sent);
   const bool whole = delivery.origin == Origin::kReceived && length == note.length && !withheld;
-  const bool inside = stream.captured.touches(from, from + std::max<std::uint32_t>(length, 1));
+  // What was put in has no place of its own, and may reach beyond all that was sent so far.
+  const bool inside = stream.captured.touches(from, from + std::max<std::uint32_t>(length, 1)) ||
+                      received < stream.path->begin_of(from);
   if (!placed && (whole || !inside)) return false;
   receipt.begin = from;
   receipt.end = std::max(from, stream.path->back(received + length));

@@ -28,6 +28,20 @@ TEST(Http, HeaderIsInsertedAndTracedHoweverTheHeadIsCut) {
   }
 }
 
+// RFC 9112 5.1: a response is forgiven blanks ahead of the colon. Whether they hide a length is not
+// for us to choose: what the parser and the head disagree about is left alone.
+TEST(Http, ALengthThatNotAllWouldReadIsNotReplaced) {
+  const std::string answer = ok("Content-Length : 11\r\n", "the color x");
+  HttpBed http(kSwap);
+  http.request(kGet);
+  EXPECT_EQ(http.response(answer), answer);
+  HttpBed hidden("{ id: hide, do: remove-header, at: response-out, name: X-Old, " + kAgreed + " }");
+  hidden.request(kGet);
+  EXPECT_EQ(hidden.response(counted("hi", "X-Old : 1\r\n")),
+            ok("Content-Length: 2\r\n" + kTrace, "hi"))
+      << "the blank is no part of the name";
+}
+
 TEST(Http, FieldsAreRemovedAndReplacedInRequests) {
   HttpBed http(
       "{ id: hide, do: remove-header, name: Referer, party: consumer },"

@@ -63,6 +63,18 @@ class StreamEdit : public ::testing::Test {
   Rig rig_{true};
 };
 
+TEST_F(StreamEdit, AnAcknowledgementDoesNotOvertakeWhatIsKeptBack) {
+  open({.edits = {{2, 6, "XY"}}});
+  ASSERT_EQ(up(0, "abcdef").at(0).text(), "ab");
+  for (const std::string_view flags : {"A", "RA"}) {
+    const auto outs = up(6, "", flags);
+    ASSERT_EQ(outs.size(), 1u);
+    EXPECT_EQ(outs[0].seq, 1003u) << flags << ": where the receiver stands";
+  }
+  EXPECT_EQ(up(6, "gh").at(0).text(), "XY");
+  EXPECT_EQ(up(8, "", "A").at(0).seq, 1005u);
+}
+
 TEST_F(StreamEdit, GrowthBeyondTheMssLeavesInSeveralSegments) {
   open({.edits = {{1, 1, std::string(500, 'x')}}});
   const auto outs = up(0, "abc", "FPA");
