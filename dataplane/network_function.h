@@ -37,6 +37,9 @@ namespace glassbox {
 struct DropReason {
   std::string_view name;  // "no-mapping"
   std::string_view help;
+  // A rule about what flows carry says so: a flow that is dropped for it is refused by policy
+  // (measurement.md, section 1).
+  bool content_rule = false;
 };
 
 // RFC 3234 section 2: the eight facets, in its own words.

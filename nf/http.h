@@ -188,8 +188,8 @@ enum class HttpReason : ReasonId {
 inline constexpr std::array<DropReason, static_cast<std::size_t>(HttpReason::kCount)> kHttpReasons =
     {{
         {"limit", "what has to wait or to be remembered has reached its bound: it comes again"},
-        {"condemned", "of a connection that was blocked or reset"},
-        {"unparsable", "it is no HTTP (unparsable: block)"},
+        {"condemned", "of a connection that was blocked or reset", true},
+        {"unparsable", "it is no HTTP (unparsable: block)", true},
         {"forgotten", "the state that it needs was wiped"},
         {"match", "a pattern that a scan service stops is in it"},
         {"refused", "no room to follow the connection, and a service has on_failure: block"},

@@ -116,8 +116,8 @@ inline constexpr std::array<StateKind, 3> kInspectKinds = {{
 enum class InspectReason : ReasonId { kMatch, kCondemned, kLimit, kForgotten, kCount };
 inline constexpr std::array<DropReason, static_cast<std::size_t>(InspectReason::kCount)>
     kInspectReasons = {{
-        {"match", "the packet completes the pattern of a drop or reset rule"},
-        {"condemned", "a drop or reset rule has matched in this flow before"},
+        {"match", "the packet completes the pattern of a drop or reset rule", true},
+        {"condemned", "a drop or reset rule has matched in this flow before", true},
         {"limit", "it could not be scanned in order within the bounds (on_limit: drop)"},
         {"forgotten", "it was held when the state it waited in was wiped"},
     }};

@@ -66,6 +66,7 @@ Matching Matcher::run() {
   // Before the passes that do not look at the payload: the first part of what was cut looks, but
   // for its payload, like the whole.
   Regrouper(*this).run();
+  Regrouper(*this).run_identified();
   loose_passes();
   Regrouper(*this).run();
   settle_doubts();
@@ -231,6 +232,8 @@ void Matcher::settle_doubts() {
     passes.push_back({.parts = parts, .needs_telling = true});
   }
   for (const unsigned parts : kLooseOfOwnFlow) passes.push_back(loose(parts));
+  // A stream that was edited, and nothing else to go by: its segments are in doubt together.
+  passes.push_back({.parts = 0, .scope = Scope::kOwnFlow, .needs_telling = true});
   for (const Pass& pass : passes) {
     if (in_open_.empty() || out_open_.empty()) return;
     std::unordered_map<std::uint64_t, Doubt> doubts;

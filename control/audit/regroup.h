@@ -4,7 +4,8 @@
 // datagrams fragmented or reassembled.
 //
 // Contract: looks only at what the matcher left open. A regroup is claimed when all bytes of it are
-// in both captures and equal; it is inferred, never exact.
+// in both captures and equal, or by identification where a stream was edited; it is inferred, never
+// exact.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,11 @@ class Regrouper {
  public:
   explicit Regrouper(Matcher& matcher) : matcher_(matcher) {}
   void run();
+  // By identification alone, within flows that are known.
+  void run_identified();
 
  private:
+  using Ahead = std::vector<std::uint32_t>;
   using Places = std::unordered_map<std::uint64_t, std::vector<std::uint32_t>>;
   // A datagram from one frame or several.
   struct Datagram {
@@ -35,6 +39,8 @@ class Regrouper {
   std::uint32_t take(const Places& places, std::uint64_t flow, std::uint32_t seq,
                      const std::vector<bool>& used) const;
   bool same_bytes(const Regroup& group) const;
+  bool follow(const std::vector<std::uint32_t>& segments) const;
+  Ahead follow_flows() const;
 
   void datagrams();
   std::vector<Datagram> assemble(const Capture& capture,

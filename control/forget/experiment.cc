@@ -8,12 +8,15 @@
 #include <optional>
 #include <stdexcept>
 
+#include "control/forget/bootstrap.h"
 #include "control/forget/pass.h"
 
 namespace glassbox {
 namespace {
 
 constexpr std::string_view kAll = "all";
+// measurement.md 8: published exposure is over so many times.
+constexpr std::size_t kManyTimes = 20;
 
 WipeTarget kind_target(const std::string& function, FunctionId id, std::size_t index,
                        const StateKind& kind, StateClass declared) {
@@ -88,6 +91,66 @@ std::optional<std::uint64_t> all_kinds_of(const WipeTarget& function, std::size_
   return baseline;  // it declares nothing, or only what it has read again
 }
 
+// All times at which something is forgotten: everything, or the box alone.
+struct Plan {
+  std::vector<Instant> when;
+  std::vector<bool> everything;
+  std::vector<bool> pooled;  // for the exposure over many times
+
+  Plan(const ExperimentSetup& setup, const std::vector<Instant>& times,
+       const ForgetWorkload& workload) {
+    std::vector<Instant> many;
+    if (times.size() >= kManyTimes) {
+      many = times;
+    } else if (setup.exposure_times >= kManyTimes) {
+      many = workload.busy_times(setup.exposure_times);
+    }
+    when = times;
+    when.insert(when.end(), many.begin(), many.end());
+    std::ranges::sort(when);
+    when.erase(std::unique(when.begin(), when.end()), when.end());
+    const auto is_in = [](const std::vector<Instant>& list, Instant time) {
+      return std::ranges::find(list, time) != list.end();
+    };
+    for (const Instant time : when) {
+      everything.push_back(is_in(times, time));
+      pooled.push_back(is_in(many, time));
+    }
+  }
+  bool has(WipeTarget::Role role, std::size_t moment) const {
+    return everything[moment] || role == WipeTarget::Role::kBox;
+  }
+};
+
+std::optional<ExposureOverTimes> pool(const Plan& plan,
+                                      const std::vector<std::vector<FlowMark>>& marks,
+                                      const FlowIndex& flows) {
+  ExposureOverTimes all;
+  std::vector<FlowTally> tallies(flows.flows());
+  for (std::size_t moment = 0; moment < marks.size(); ++moment) {
+    if (!plan.pooled[moment]) continue;
+    ++all.times;
+    for (FlowNumber flow = 1; flow <= flows.flows(); ++flow) {
+      const FlowMark mark = marks[moment][flow - 1];
+      if (mark == FlowMark::kNotCompared) continue;
+      const std::uint64_t broken = mark == FlowMark::kBroken ? 1 : 0;
+      all.compared += 1;
+      all.broken += broken;
+      all.compared_bytes += flows.flow(flow).bytes;
+      all.broken_bytes += broken * flows.flow(flow).bytes;
+      ++tallies[flow - 1].compared;
+      tallies[flow - 1].broken += static_cast<std::uint32_t>(broken);
+    }
+  }
+  if (all.times < kManyTimes) return std::nullopt;
+  std::erase_if(tallies, [](const FlowTally& tally) { return tally.compared == 0; });
+  all.flows = tallies.size();
+  const ShareInterval interval = bootstrap(tallies);
+  all.low = interval.low;
+  all.high = interval.high;
+  return all;
+}
+
 struct Inputs {
   const Config& config;
   const CaptureImage& image;
@@ -97,14 +160,15 @@ struct Inputs {
 
 // The runs in which an address that is followed would matter, once more with every UDP peer
 // following.
-void run_agile(const Inputs& in, const ForgetWorkload& workload,
+void run_agile(const Inputs& in, const ForgetWorkload& workload, const Plan& plan,
                const std::vector<PassResult>& runs, Experiment& experiment) {
   const BaselineRun base = run_baseline(in.config, in.image, in.flows, in.setup, true, nullptr);
   std::vector<Moment> moments;
-  for (const Instant when : experiment.times) {
+  for (const Instant when : plan.when) {
     moments.push_back({when, workload.stand(when, base.trial.outcome)});
   }
   const auto matters = [&](std::size_t target, std::size_t time) {
+    if (!plan.everything[time]) return false;
     return std::ranges::any_of(runs, [&](const PassResult& run) {
       return run.target == target && run.time == time && run.would_differ_if_agile;
     });
@@ -116,7 +180,7 @@ void run_agile(const Inputs& in, const ForgetWorkload& workload,
   for (const PassResult& run : again) {
     const WipeTarget& target = base.targets[run.target];
     for (WipeResult& result : experiment.results) {
-      const bool its = result.time == run.time && result.target.role == target.role &&
+      const bool its = result.moment == run.time && result.target.role == target.role &&
                        result.target.function == target.function &&
                        result.target.kind == target.kind;
       if (its && result.effect.broken != run.effect.broken) {
@@ -165,29 +229,39 @@ Experiment run_experiment(const Config& config, const CaptureImage& image, const
   const BaselineRun base = run_baseline(config, image, flows, setup, false, &report);
   const ForgetWorkload workload(image, flows, base.intents);
   experiment.times = times_of(setup, workload);
+  const Plan plan(setup, experiment.times, workload);
   std::vector<Moment> moments;
-  for (const Instant when : experiment.times) {
-    moments.push_back({when, workload.stand(when, base.trial.outcome)});
-    experiment.exposure.push_back(exposure_at(moments.back(), workload));
+  std::size_t all = 0;
+  for (std::size_t i = 0; i < plan.when.size(); ++i) {
+    moments.push_back({plan.when[i], workload.stand(plan.when[i], base.trial.outcome)});
+    if (plan.everything[i]) experiment.exposure.push_back(exposure_at(moments[i], workload));
+    all += plan.everything[i] ? base.targets.size() : 1;
   }
-  const double all = static_cast<double>(base.targets.size() * moments.size());
+  const auto wanted = [&](std::size_t target, std::size_t moment) {
+    return plan.has(base.targets[target].role, moment);
+  };
+  std::vector<std::vector<FlowMark>> marks;
   const std::vector<PassResult> runs =
       Pass(config, image, flows, setup, workload, moments)
           .run(
-              base, false, [](std::size_t, std::size_t) { return true; },
-              [&](std::size_t ended) { progress(static_cast<double>(ended) / all); });
+              base, false, wanted,
+              [&](std::size_t ended) {
+                progress(static_cast<double>(ended) / static_cast<double>(all));
+              },
+              &marks);
+  experiment.over_times = pool(plan, marks, flows);
   const std::uint64_t untouched = fingerprint(base.trial);
   for (const PassResult& run : runs) {
     const WipeTarget& target = base.targets[run.target];
-    if (target.role == WipeTarget::Role::kAllKinds) continue;
+    if (target.role == WipeTarget::Role::kAllKinds || !plan.everything[run.time]) continue;
     experiment.results.push_back(
         result_of(target, moments[run.time], run,
                   all_kinds_of(target, run.time, base.targets, runs, untouched)));
-    experiment.results.back().time = run.time;
+    experiment.results.back().moment = run.time;
   }
   experiment.runs = runs.size() + 1;
   const bool range = std::ranges::any_of(runs, &PassResult::would_differ_if_agile);
-  if (range) run_agile({config, image, flows, setup}, workload, runs, experiment);
+  if (range) run_agile({config, image, flows, setup}, workload, plan, runs, experiment);
   return experiment;
 }
 

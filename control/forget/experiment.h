@@ -36,7 +36,7 @@ std::vector<WipeTarget> wipe_targets(const Chain& chain);
 struct WipeResult {
   WipeTarget target;
   Instant at;
-  std::size_t time = 0;  // index of `at` in Experiment::times
+  std::size_t moment = 0;  // of the runs'
   WipeEffect effect;
   WipeVerdict verdict = WipeVerdict::kUntested;
   std::optional<bool> contradiction;
@@ -55,6 +55,7 @@ struct ExposureAtTime {
 struct Experiment {
   std::vector<Instant> times;
   std::vector<ExposureAtTime> exposure;
+  std::optional<ExposureOverTimes> over_times;
   std::vector<WipeResult> results;  // by time, then as targets stand
   std::size_t runs = 0;
 };
@@ -65,6 +66,9 @@ struct ExperimentSetup {
   bool fix_checksums = false;
   std::vector<Nanos> after;  // from the first packet; empty: `times` busy ones
   std::size_t times = 3;
+  // The box alone is forgotten at so many busy times, for its exposure over all of them; with fewer
+  // than 20 nothing is said.
+  std::size_t exposure_times = 20;
   unsigned jobs = 1;
 };
 

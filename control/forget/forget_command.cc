@@ -13,7 +13,10 @@
 #include "control/eal.h"
 #include "control/forget/forget_report.h"
 #include "control/forget/private_memory.h"
+#include "control/probe/openness.h"
 #include "control/progress.h"
+#include "control/replay/attribution.h"
+#include "control/replay/intents.h"
 #include "control/report/report_json.h"
 
 namespace glassbox {
@@ -27,6 +30,7 @@ ExperimentSetup setup_of(const ForgetOptions& options, const Config& config) {
   setup.seed = options.replay.seed.value_or(config.dataplane.seed);
   setup.fix_checksums = options.replay.fix_checksums;
   setup.times = options.times;
+  setup.exposure_times = options.exposure_times;
   setup.jobs = options.jobs != 0 ? options.jobs : std::thread::hardware_concurrency();
   for (const double seconds : options.at) {
     setup.after.push_back(
@@ -67,6 +71,18 @@ int run_forget(const ForgetOptions& options) {
     Progress forgetting(!options.replay.quiet, "forgetting");
     fill_forgetting(run_experiment(config, image, flows, setup, report, std::ref(forgetting)),
                     report);
+    if (options.replay.attribute) {
+      Replay::Setup closed;
+      closed.endpoints = setup.endpoints;
+      closed.fix_checksums = setup.fix_checksums;
+      closed.seed = setup.seed;
+      report.attribution = attribute(config, image, flows, closed,
+                                     settle_intents(config, image, flows, closed));
+    }
+  }
+  if (options.probes) {
+    const ProbePool pool;
+    report.openness = probe_chain(config, builtin_probes(), setup.seed, pool.get()).rows;
   }
   report.command = "forget";
   report.configuration = std::filesystem::path(options.replay.config).filename().string();

@@ -22,6 +22,8 @@ struct ForgetOptions {
   ReplayOptions replay;    // what both share: workload, hosts, report
   std::vector<double> at;  // seconds from the first packet; empty: `times` busy ones
   unsigned times = 3;
+  unsigned exposure_times = 20;
+  bool probes = false;  // the report shall have the openness table as well
   unsigned jobs = 0;  // 0: as many as there are CPUs
 };
 

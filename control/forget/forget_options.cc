@@ -11,6 +11,8 @@ constexpr const char* kExamples = R"(Examples:
       every kind of state, every function and the whole box, at three busy times: what breaks
   glassbox forget configs/demo.yaml capture.pcap --at 12.5 --at 60 --report out
       at these times, and out/report.json and out/report.html as well
+  glassbox forget configs/demo.yaml capture.pcap --attribute --probes --report out
+      everything that can be measured of a chain, in one report
 The end hosts wait for what they answer and send again what was lost (--endpoints closed).
 What is wiped for each kind and how verdicts come about: docs/forgetting.md)";
 
@@ -31,6 +33,16 @@ CLI::App* add_forget(CLI::App& app, ForgetOptions& options) {
   command->add_option("--times", options.times, "How many times to choose without --at (3)")
       ->type_name("NUMBER")
       ->check(CLI::Range(1, 64));
+  command
+      ->add_option("--exposure-times", options.exposure_times,
+                   "At how many times the box alone is forgotten, for its exposure over all of "
+                   "them (20; 0: none)")
+      ->type_name("NUMBER")
+      ->check(CLI::Range(0, 256));
+  command->add_flag("--attribute", options.replay.attribute,
+                    "Also the staircase with each function left out, and with it alone");
+  command->add_flag("--probes", options.probes,
+                    "Also the openness table (glassbox probe), so that one report has everything");
   command->add_option("--jobs", options.jobs, "Runs at a time (default: one a CPU)")
       ->type_name("NUMBER")
       ->check(CLI::Range(1, 256));

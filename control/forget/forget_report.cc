@@ -29,6 +29,8 @@ ForgettingRow row_of(const WipeResult& result) {
   row.recovered = effect.recovered;
   row.broken = effect.broken;
   row.broken_if_agile = result.broken_if_agile;
+  row.compared_bytes = effect.compared_bytes;
+  row.broken_bytes = effect.broken_bytes;
   row.bystanders = effect.bystanders;
   row.misdelivered = effect.misdelivered;
   row.forgotten = effect.forgotten;
@@ -84,6 +86,16 @@ std::string exposure_line(const ExposureRow& row, const Report& report) {
          fmt::format("; {} open on a wire, {} through the box, {} silent afterwards: untested",
                      with_commas(row.open_on_wire), with_commas(row.open_through_box),
                      with_commas(row.untested));
+}
+
+std::string over_times_line(const ExposureOverTimes& all) {
+  if (all.compared == 0) {
+    return fmt::format("over {} times  nothing to compare", with_commas(all.times));
+  }
+  return fmt::format("over {} times {} break ({} of {}; {:.1f} to {:.1f} %, bootstrap over {})",
+                     with_commas(all.times), share_text(all.broken, all.compared),
+                     with_commas(all.broken), with_commas(all.compared), 100 * all.low,
+                     100 * all.high, plural(all.flows, "flow"));
 }
 
 // In each row: verdict and broken flows by time.
@@ -164,9 +176,12 @@ void fill_forgetting(const Experiment& experiment, Report& report) {
       row.compared = result.compared;
       row.broken = result.broken;
       row.untested = result.untested;
+      row.compared_bytes = result.compared_bytes;
+      row.broken_bytes = result.broken_bytes;
     }
     report.exposure.push_back(row);
   }
+  report.exposure_over_times = experiment.over_times;
 }
 
 std::string forget_text(const Report& report, const ForgetTextStyle& style) {
@@ -180,6 +195,12 @@ std::string forget_text(const Report& report, const ForgetTextStyle& style) {
   heading("Fate-sharing exposure: the whole box is forgotten");
   for (const ExposureRow& row : report.exposure) {
     for (const std::string& line : wrapped("  ", {exposure_line(row, report)}, "", style.width)) {
+      text += line + "\n";
+    }
+  }
+  if (report.exposure_over_times) {
+    for (const std::string& line :
+         wrapped("  ", {over_times_line(*report.exposure_over_times)}, "", style.width)) {
       text += line + "\n";
     }
   }

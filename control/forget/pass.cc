@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "control/forget/children.h"
+#include "control/replay/intents.h"
 
 namespace glassbox {
 namespace {
@@ -41,17 +42,19 @@ struct Note {
   std::array<char, 512> error;
 };
 
-// As many notes as there are runs, shared with the children.
-class Notes {
+// So many T, zeroed, shared with the children.
+template <typename T>
+class Shared {
  public:
-  explicit Notes(std::size_t count) : bytes_(std::max<std::size_t>(count, 1) * sizeof(Note)) {
+  explicit Shared(std::size_t count) : bytes_(std::max<std::size_t>(count, 1) * sizeof(T)) {
     memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory_ == MAP_FAILED) throw std::bad_alloc();
   }
-  ~Notes() { munmap(memory_, bytes_); }
-  Notes(const Notes&) = delete;
-  Notes& operator=(const Notes&) = delete;
-  Note& operator[](std::size_t index) { return static_cast<Note*>(memory_)[index]; }
+  ~Shared() { munmap(memory_, bytes_); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  T& operator[](std::size_t index) { return static_cast<T*>(memory_)[index]; }
+  std::span<T> part(std::size_t from, std::size_t count) { return {&(*this)[from], count}; }
 
  private:
   std::size_t bytes_;
@@ -87,10 +90,12 @@ PassResult read(const Note& note) {
 
 BaselineRun run_baseline(const Config& config, const CaptureImage& image, const FlowIndex& flows,
                          const ExperimentSetup& setup, bool agile, Report* report) {
-  Replay replay(config, image, flows, replay_setup(setup, agile, report != nullptr));
   BaselineRun base;
+  Replay::Setup made = replay_setup(setup, agile, report != nullptr);
+  base.intents = settle_intents(config, image, flows, made);
+  made.intents = &base.intents;
+  Replay replay(config, image, flows, made);
   base.targets = wipe_targets(replay.worker().chain());
-  base.intents = intents_of(replay.worker().chain(), flows);
   replay.run();
   if (report != nullptr) replay.fill(*report);
   base.trial = take_trial(replay);
@@ -99,8 +104,11 @@ BaselineRun run_baseline(const Config& config, const CaptureImage& image, const 
 
 std::vector<PassResult> Pass::run(const BaselineRun& base, bool agile,
                                   const std::function<bool(std::size_t, std::size_t)>& wanted,
-                                  const std::function<void(std::size_t)>& ended) const {
-  Notes notes(base.targets.size() * moments_.size());
+                                  const std::function<void(std::size_t)>& ended,
+                                  std::vector<std::vector<FlowMark>>* box_marks) const {
+  Shared<Note> notes(base.targets.size() * moments_.size());
+  const std::size_t flows = box_marks != nullptr ? flows_.flows() : 0;
+  Shared<FlowMark> marks(moments_.size() * flows);
   std::size_t runs = 0;
   Note* own = nullptr;  // in a child: its note
   Children children(setup_.jobs, ended);
@@ -126,8 +134,11 @@ std::vector<PassResult> Pass::run(const BaselineRun& base, bool agile,
       children.wait_for_all();
     } else {
       const Trial trial = take_trial(replay);
-      const WipeSubject& subject = base.targets[own->target].subject;
-      write(compare(moments_[own->time], subject, workload_, base.trial, trial), trial, *own);
+      const WipeTarget& target = base.targets[own->target];
+      const bool box = target.role == WipeTarget::Role::kBox;
+      write(compare(moments_[own->time], target.subject, workload_, base.trial, trial,
+                    box ? marks.part(own->time * flows, flows) : std::span<FlowMark>()),
+            trial, *own);
     }
   } catch (const std::exception& error) {
     if (own == nullptr) throw;
@@ -136,6 +147,10 @@ std::vector<PassResult> Pass::run(const BaselineRun& base, bool agile,
   if (own != nullptr) Children::leave();
   std::vector<PassResult> results;
   for (std::size_t i = 0; i < runs; ++i) results.push_back(read(notes[i]));
+  for (std::size_t time = 0; box_marks != nullptr && time < moments_.size(); ++time) {
+    const std::span<FlowMark> row = marks.part(time * flows, flows);
+    box_marks->emplace_back(row.begin(), row.end());
+  }
   return results;
 }
 

@@ -43,10 +43,11 @@ class Pass {
         moments_(moments) {}
 
   // Runs wanted(target, time), by time, then by target; ended(so many) whenever a run has. Throws
-  // std::runtime_error.
+  // std::runtime_error. `box_marks`: of the whole box what became of each flow, [time][number - 1].
   std::vector<PassResult> run(const BaselineRun& base, bool agile,
                               const std::function<bool(std::size_t, std::size_t)>& wanted,
-                              const std::function<void(std::size_t)>& ended) const;
+                              const std::function<void(std::size_t)>& ended,
+                              std::vector<std::vector<FlowMark>>* box_marks = nullptr) const;
 
  private:
   const Config& config_;

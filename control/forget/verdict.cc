@@ -24,9 +24,11 @@ WipeCell& cell_of(const FlowAt& at, std::vector<WipeCell>& cells) {
   return cells.emplace_back(WipeCell{at.phase, at.next_side, at.protocol});
 }
 
-void add_compared(const FlowAt& at, const FlowComparison& flow, WipeEffect& effect) {
+void add_compared(const FlowAt& at, const FlowComparison& flow, std::uint64_t bytes,
+                  WipeEffect& effect) {
   WipeCell& cell = cell_of(at, effect.cells);
   ++effect.compared;
+  effect.compared_bytes += bytes;
   effect.packets_lost += flow.packets_lost;
   switch (flow.end) {
     case FlowEnd::kUnaffected:
@@ -40,6 +42,7 @@ void add_compared(const FlowAt& at, const FlowComparison& flow, WipeEffect& effe
       break;
     case FlowEnd::kBroken:
       ++effect.broken;
+      effect.broken_bytes += bytes;
       ++cell.broken;
       break;
   }
@@ -94,7 +97,7 @@ FlowComparison compare_flow(FlowNumber flow, Instant when, const ForgetWorkload&
 }
 
 WipeEffect compare(const Moment& moment, const WipeSubject& subject, const ForgetWorkload& workload,
-                   const Trial& baseline, const Trial& trial) {
+                   const Trial& baseline, const Trial& trial, std::span<FlowMark> marks) {
   WipeEffect effect;
   effect.forgotten = trial.forgotten;
   for (FlowNumber flow = 1; flow <= workload.flows().flows(); ++flow) {
@@ -106,7 +109,9 @@ WipeEffect compare(const Moment& moment, const WipeSubject& subject, const Forge
     const FlowComparison result =
         compare_flow(flow, moment.when, workload, baseline.outcome, trial.outcome);
     if (at.standing == Standing::kCompared) {
-      add_compared(at, result, effect);
+      add_compared(at, result, workload.flows().flow(flow).bytes, effect);
+      const bool broken = result.end == FlowEnd::kBroken;
+      if (!marks.empty()) marks[flow - 1] = broken ? FlowMark::kBroken : FlowMark::kCompared;
     } else if (!subject.used_by_all && result.end != FlowEnd::kUnaffected) {
       ++effect.bystanders;
     }

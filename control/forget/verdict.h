@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct WipeCounts {
   std::uint64_t unaffected = 0;
   std::uint64_t recovered = 0;
   std::uint64_t broken = 0;
+  std::uint64_t compared_bytes = 0;  // on the wire, of all packets of these flows
+  std::uint64_t broken_bytes = 0;
   std::uint64_t bystanders = 0;    // worse off though they used nothing that was wiped
   std::uint64_t misdelivered = 0;  // flows of which a packet reached another host than it was for
   std::uint64_t forgotten = 0;     // entries
@@ -67,8 +70,11 @@ struct WipeSubject {
 
 FlowComparison compare_flow(FlowNumber flow, Instant when, const ForgetWorkload& workload,
                             const RunOutcome& baseline, const RunOutcome& trial);
+// What became of a flow, a byte each: for figures that need every flow by itself.
+enum class FlowMark : std::uint8_t { kNotCompared, kCompared, kBroken };
+// `marks`: [number - 1], or empty.
 WipeEffect compare(const Moment& moment, const WipeSubject& subject, const ForgetWorkload& workload,
-                   const Trial& baseline, const Trial& trial);
+                   const Trial& baseline, const Trial& trial, std::span<FlowMark> marks = {});
 // The first that holds of H2, H1, S2, A, S1; S0 for what declares nothing and changes nothing.
 WipeVerdict judge(const WipeEffect& effect, const WipeSubject& subject);
 // Whether measurement contradicts the declaration; nullopt: it cannot tell.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "control/replay/opacity.h"
 #include "dataplane/editor.h"
 
 namespace glassbox {
@@ -49,12 +50,6 @@ std::optional<std::uint32_t> query_id(const Packet& packet, const Tuple& opener,
 constexpr std::size_t kShortestQuic = 7;
 // RFC 9000 17.2. The fixed bit beside it tells nothing: RFC 9287 has it greased.
 constexpr std::uint8_t kQuicLong = 0x80;
-
-// RFC 9000, 9369, the drafts before them, and what is reserved to be unknown (15).
-bool is_quic_version(std::uint32_t version) {
-  return version == 1 || version == 0x6b3343cf || version >> 8 == 0xff0000 ||
-         (version & 0x0f0f0f0f) == 0x0a0a0a0a;
-}
 
 struct QuicLong {
   std::optional<std::uint8_t> source_length;  // of the sender's connection ID

@@ -10,9 +10,13 @@
 #include <utility>
 
 #include "control/replay/frame_view.h"
+#include "control/replay/opacity.h"
 
 namespace glassbox {
 namespace {
+
+// So many of a flow's first payloads tell whether it is encrypted.
+constexpr std::uint8_t kTelling = 6;
 
 std::string address_text(const IpAddress& address) {
   char text[INET6_ADDRSTRLEN] = "";
@@ -120,6 +124,7 @@ FlowIndex::FlowIndex(const CaptureImage& image, const SideChoice& sides,
   }
   tie_early_fragments();
   link_packets();
+  weigh_flows(image);
   decide_sides();
 }
 
@@ -143,6 +148,15 @@ void FlowIndex::link_packets() {
   for (std::size_t i = 0; i < flows_.size(); ++i) flows_[i].head = next[i];
 }
 
+void FlowIndex::weigh_flows(const CaptureImage& image) {
+  for (std::size_t i = 0; i < notes_.size(); ++i) {
+    if (notes_[i].flow == kNoFlow) continue;
+    flows_[notes_[i].flow - 1].bytes += image.frame(i + 1).wire_length;
+    if (notes_[i].next == 0) continue;
+    longest_gap_ = std::max(longest_gap_, image.frame(notes_[i].next).now - image.frame(i + 1).now);
+  }
+}
+
 FlowIndex::MacId FlowIndex::id_of(const Mac& mac) {
   for (const auto& [known, id] : latest_macs_) {
     if (known == mac && id < macs_.size()) return id;
@@ -158,6 +172,7 @@ void FlowIndex::add(const CaptureImage::Frame& frame, LinkType link) {
   const FrameView view(frame.bytes(), frame.wire_length, link, Side::kInside);
   const Packet& packet = view.packet();
   PacketNote note;
+  note.fragment = packet.has(kFragmented);
   last_time_ = std::max(last_time_, frame.time);
   if (packet.has(kLaterFragment)) {
     if (packet.anomaly == Anomaly::kNone) tie_fragment(packet, note);
@@ -171,6 +186,9 @@ void FlowIndex::add(const CaptureImage::Frame& frame, LinkType link) {
       datagrams_[datagram_of(packet)] = {note.flow, note.from_initiator};
     }
     if (note.flow != kNoFlow && is_segment(packet)) note_segment(packet, note);
+  }
+  if (packet.anomaly == Anomaly::kNone && packet.ip_end > packet.payload) {
+    note.payload = packet.ip_end - packet.payload + frame.missing();
   }
   // Sides that the source's address or MAC decides are told now, while the bytes are here.
   if (sides_.rule == SideChoice::Rule::kNetworks) {
@@ -229,6 +247,10 @@ bool FlowIndex::starts_anew(const CapturedFlow& flow, const Packet& packet,
 void FlowIndex::learn(CapturedFlow& flow, const Packet& packet, bool from_initiator) {
   const int direction = from_initiator ? 0 : 1;
   ++flow.packets[direction];
+  if (packet.ip_end > packet.payload && flow.payloads < kTelling) {
+    ++flow.payloads;
+    flow.opaque = flow.opaque || is_opaque(packet);
+  }
   if (!packet.has(kTcp)) return;
   if (is_syn(packet)) {
     flow.syn[direction] = true;

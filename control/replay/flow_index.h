@@ -39,8 +39,11 @@ struct CapturedFlow {
   std::uint32_t isn[2] = {0, 0};
   bool acked = false;  // the initiator answered the SYN/ACK
   bool other_than_syn = false;
-  std::uint64_t first = 0;  // packet number
-  std::uint32_t all = 0;    // packets about it: fragments and errors too
+  bool opaque = false;        // what it carries is encrypted
+  std::uint8_t payloads = 0;  // of its first packets, those that had any
+  std::uint64_t bytes = 0;    // of all its packets, on the wire
+  std::uint64_t first = 0;    // packet number
+  std::uint32_t all = 0;      // packets about it: fragments and errors too
   std::uint32_t head = 0;  // the earliest of its packets, a fragment too; PacketNote::next leads on
   Wholeness wholeness() const;
 };
@@ -56,12 +59,14 @@ struct PacketNote {
   std::uint32_t next = 0;  // the flow's next packet; 0: the last one
   Side side = Side::kInside;
   bool from_initiator = true;
-  bool error = false;   // an ICMP error about the flow, not a packet of it
+  bool error = false;  // an ICMP error about the flow, not a packet of it
+  bool fragment = false;
   bool stream = false;  // a whole TCP segment: the fields below are its
   std::uint8_t tcp_flags = 0;
   std::uint32_t seq = 0;
-  std::uint32_t ack = 0;     // if tcp_flags says so
-  std::uint32_t length = 0;  // in sequence numbers: payload, SYN and FIN
+  std::uint32_t ack = 0;      // if tcp_flags says so
+  std::uint32_t length = 0;   // in sequence numbers: payload, SYN and FIN
+  std::uint32_t payload = 0;  // bytes behind the transport header, as on the wire
 
   std::size_t direction() const { return from_initiator ? 0 : 1; }
 };
@@ -84,6 +89,8 @@ class FlowIndex {
   std::uint32_t flows() const { return static_cast<std::uint32_t>(flows_.size()); }
   // The latest time in the capture.
   Instant last_time() const { return last_time_; }
+  // The longest silence within a flow.
+  Nanos longest_gap() const { return longest_gap_; }
   // How sides were told, in words.
   const std::string& sides_in_words() const { return sides_in_words_; }
 
@@ -106,6 +113,7 @@ class FlowIndex {
   void tie_fragment(const Packet& packet, PacketNote& note);
   void tie_early_fragments();
   void link_packets();
+  void weigh_flows(const CaptureImage& image);
   MacId id_of(const Mac& mac);
   static DatagramKey datagram_of(const Packet& packet);
   void decide_sides();
@@ -130,6 +138,7 @@ class FlowIndex {
   HugeVector<MacId> source_macs_;  // by packet
   LinkType link_ = LinkType::kEthernet;
   Instant last_time_{};
+  Nanos longest_gap_{};
 };
 
 }  // namespace glassbox

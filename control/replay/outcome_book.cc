@@ -154,6 +154,7 @@ void OutcomeBook::judge_datagram(const Delivery& delivery, const StepFall& was) 
   }
   if (delivery.origin == Origin::kReceived && kNotPayload.includes(delivery.differing)) return;
   fall.why = StepFall::Why::kOther;
+  if (in_pieces(was.flow, delivery.number)) return note_other(fall, 2);
   Trouble& trouble = this->trouble(was.flow);
   const std::uint64_t delivered = payload_hash(*delivery.packet);
   if (delivery.origin == Origin::kSplit) {
@@ -221,9 +222,23 @@ void OutcomeBook::ended(const End& end) {
   const bool lost = !once && end.verdict != Verdict::kInject && end.outs == 0;
   if (lost && end.verdict != Verdict::kPrevented) blame(fall);
   if ((outcome.holds & kP0) != 0) this->fall(fall, 0);
-  if ((outcome.holds & kP1) != 0 && !(once && end.differing.without(kFreeAtEndpoints).empty())) {
+  if (once && end.differing.without(kFreeAtEndpoints).empty()) return;
+  if (in_pieces(note.flow, end.number)) {
+    StepFall& first = pieces_[note.flow].fall;
+    if (first.flow == kNoFlow) first = fall;
+  } else if ((outcome.holds & kP1) != 0) {
     this->fall(fall, 1);
   }
+}
+
+void OutcomeBook::sent_in_pieces(std::uint64_t number, const PacketNote& note, const Packet& packet,
+                                 Instant now) {
+  Pieces& pieces = pieces_[note.flow];
+  if (pieces.numbers.insert(number).second) pieces.sent.add(packet, number, now);
+}
+
+void OutcomeBook::left_in_pieces(const PacketNote& note, const Packet& packet, Instant now) {
+  pieces_[note.flow].left.add(packet, 0, now);
 }
 
 void OutcomeBook::blame(const StepFall& fall) {
@@ -246,9 +261,14 @@ void OutcomeBook::fall(StepFall fall, std::size_t step) {
 // --- at the end --------------------------------------------------------------------------------
 
 void OutcomeBook::finish() {
+  for (const auto& [flow, pieces] : pieces_) {
+    const bool holds = (outcome_.flows[flow - 1].holds & kP1) != 0;
+    if (!holds || pieces.fall.flow == kNoFlow) continue;
+    if (pieces.sent.all() != pieces.left.all()) fall(pieces.fall, 1);
+  }
   for (FlowNumber flow = 1; flow <= index_.flows(); ++flow) {
     const bool all = outcome_.flows[flow - 1].undelivered == 0;
-    if (all && !troubles_.contains(flow)) continue;
+    if (all && !troubles_.contains(flow) && !pieces_.contains(flow)) continue;
     settle(flow);
   }
   std::stable_sort(outcome_.falls.begin(), outcome_.falls.end(),
@@ -308,6 +328,7 @@ void OutcomeBook::settle_stream(FlowNumber flow, Trouble* trouble) {
       if (trouble->other[step].flow != kNoFlow) note_first(trouble->other[step], step);
     }
   }
+  const Pieces* pieces = pieces_of(flow);
   Unwrapper unwrap[2];
   for (std::uint32_t n = index_.flow(flow).head; n != 0; n = index_.note(n).next) {
     const PacketNote& note = index_.note(n);
@@ -320,6 +341,7 @@ void OutcomeBook::settle_stream(FlowNumber flow, Trouble* trouble) {
       arrived = note.length == 0 || stream.accepted.covers(begin, begin + note.length);
       reset = (note.tcp_flags & RTE_TCP_RST_FLAG) != 0 && !stream.reset;
     }
+    if (!arrived && pieces != nullptr) arrived = pieces->spares(n);
     if (!arrived || reset) note_first(loss(n, trouble), 2);
     if (!arrived) note_first(loss(n, trouble), 3);
   }
@@ -330,6 +352,7 @@ void OutcomeBook::settle_stream(FlowNumber flow, Trouble* trouble) {
 
 // P2: the same multiset of payloads; P3: at least one packet of every run.
 void OutcomeBook::settle_datagrams(FlowNumber flow, Trouble* trouble) {
+  const Pieces* pieces = pieces_of(flow);
   std::uint64_t sum = trouble == nullptr ? 0 : trouble->payload_sum;
   StepFall first;
   std::uint32_t run = 0;  // its first packet
@@ -346,11 +369,11 @@ void OutcomeBook::settle_datagrams(FlowNumber flow, Trouble* trouble) {
       run = n;
       run_arrived = false;
     }
-    if (fate(n).place != 0) {
+    if (fate(n).place != 0 || (pieces != nullptr && pieces->spares(n))) {
       run_arrived = true;
       continue;
     }
-    sum -= captured_payload(n);
+    if (pieces == nullptr || !pieces->numbers.contains(n)) sum -= captured_payload(n);
     if (first.flow == kNoFlow) first = loss(n, trouble);
   }
   end_run();
@@ -359,7 +382,9 @@ void OutcomeBook::settle_datagrams(FlowNumber flow, Trouble* trouble) {
     if (other.why == StepFall::Why::kInjected) sum |= 1;
     if (first.flow == kNoFlow || (other.packet != 0 && other.packet < first.packet)) first = other;
   }
-  if (sum != 0) fall(first, 2);
+  if (pieces != nullptr && !pieces->same_payloads()) sum |= 1;
+  if (first.flow == kNoFlow && pieces != nullptr) first = pieces->fall;
+  if (sum != 0 && first.flow != kNoFlow) fall(first, 2);
   if (first_run.flow != kNoFlow) fall(first_run, 3);
 }
 

@@ -8,8 +8,10 @@
 
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
+#include "control/replay/datagrams.h"
 #include "control/replay/endpoints.h"
 #include "control/replay/outcome.h"
 #include "control/replay/stream_reference.h"
@@ -38,6 +40,12 @@ class OutcomeBook {
   void delivered(const Delivery& delivery, const Receipt& receipt);
   void spliced(std::uint64_t number, const PacketNote& note, FunctionId function);
 
+  // Datagrams that are in fragments on one side or the other are judged as their receiver puts them
+  // together: a packet that was sent, and one that left instead.
+  void sent_in_pieces(std::uint64_t number, const PacketNote& note, const Packet& packet,
+                      Instant now);
+  void left_in_pieces(const PacketNote& note, const Packet& packet, Instant now);
+
   // A packet that entered or was made, and how it ended. In ingress order.
   struct End {
     std::uint64_t number = 0;  // 0: one of the box's own
@@ -63,6 +71,26 @@ class OutcomeBook {
   const PacketFate& fate(std::uint64_t number) const { return outcome_.packets[number - 1]; }
 
  private:
+  // Of a flow with fragments.
+  struct Pieces {
+    Datagrams sent;
+    Datagrams left;
+    std::unordered_set<std::uint64_t> numbers;  // of the packets in them
+    StepFall fall;                              // the first of them that did not leave as it came
+    bool same_payloads() const { return sent.payloads() == left.payloads(); }
+    // Nobody misses it: it belongs to no datagram, or its datagram arrived all the same.
+    bool spares(std::uint64_t number) const {
+      return numbers.contains(number) && (same_payloads() || !sent.is_needed(number));
+    }
+  };
+  const Pieces* pieces_of(FlowNumber flow) const {
+    const auto known = pieces_.find(flow);
+    return known == pieces_.end() ? nullptr : &known->second;
+  }
+  bool in_pieces(FlowNumber flow, std::uint64_t number) const {
+    const Pieces* pieces = pieces_.empty() ? nullptr : pieces_of(flow);
+    return pieces != nullptr && pieces->numbers.contains(number);
+  }
   // Of a flow that did not simply get through.
   struct Trouble {
     // The first loss or rejection: whose doing the prevented packets behind it are.
@@ -91,6 +119,7 @@ class OutcomeBook {
   RunOutcome outcome_;
   HugeVector<std::array<std::uint64_t, 2>> last_out_;  // by flow and direction
   std::unordered_map<FlowNumber, Trouble> troubles_;
+  std::unordered_map<FlowNumber, Pieces> pieces_;
 };
 
 }  // namespace glassbox

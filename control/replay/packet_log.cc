@@ -70,6 +70,9 @@ void PacketLog::presented(std::uint64_t number, Instant now, bool again,
     record.bytes = record.own;
   }
   outcomes_.sent(number, now);
+  if (!record.note.fragment || record.note.flow == kNoFlow) return;
+  const FrameView view(record.bytes, frame.wire_length, image_.link(), record.note.side);
+  outcomes_.sent_in_pieces(number, record.note, view.packet(), now);
 }
 
 PacketRecord& PacketLog::record_of(const Packet& packet) {
@@ -202,6 +205,7 @@ bool PacketLog::deliver(const Transmission& sent, std::span<const std::uint8_t> 
                         std::uint32_t wire_length) {
   const PacketRecord& record = *sent.record;
   const FrameView view(bytes, wire_length, image_.link(), opposite(sent.side));
+  if (record.note.fragment || view.packet().has(kFragmented)) note_pieces(sent, view.packet());
   Delivery delivery;
   delivery.number = record.number;
   delivery.note = &record.note;
@@ -218,6 +222,18 @@ bool PacketLog::deliver(const Transmission& sent, std::span<const std::uint8_t> 
   const Receipt receipt = endpoints_.deliver(delivery);
   outcomes_.delivered(delivery, receipt);
   return receipt.reception != Reception::kNone;
+}
+
+// A datagram that is in fragments on one side or the other.
+void PacketLog::note_pieces(const Transmission& sent, const Packet& left) {
+  const PacketRecord& record = *sent.record;
+  if (record.verdict == Verdict::kInject) return;
+  if (!record.note.fragment) {
+    const FrameView view(record.bytes, static_cast<std::uint32_t>(record.bytes.size()),
+                         image_.link(), record.note.side);
+    outcomes_.sent_in_pieces(record.number, record.note, view.packet(), sent.time);
+  }
+  outcomes_.left_in_pieces(record.note, left, sent.time);
 }
 
 // The fields that differ between the packet as presented and this egress packet of it.
@@ -276,13 +292,24 @@ void PacketLog::finish() {
 
 void PacketLog::account(const PacketRecord& record) {
   if (record.unlisted) return;
-  if (record.verdict == Verdict::kPrevented) ++prevented_;
+  if (record.verdict == Verdict::kPrevented) {
+    ++prevented_;
+  } else if (record.verdict != Verdict::kInject) {
+    account_payload(record);
+  }
   if (record.verdict == Verdict::kDrop) account_drop(record);
   for (const Claim& effect : record.effects) {
     effects_.count(effect.function, record.note.side, effect.fields, record.note.flow,
                    static_cast<std::uint32_t>(record.bytes.size()));
   }
   judge(record);
+}
+
+void PacketLog::account_payload(const PacketRecord& record) {
+  const PacketNote& note = record.note;
+  payload_.presented += note.payload;
+  if (record.verdict == Verdict::kForward) payload_.forwarded += note.payload;
+  if (note.flow != kNoFlow && flows_.flow(note.flow).opaque) payload_.opaque += note.payload;
 }
 
 void PacketLog::account_drop(const PacketRecord& record) {

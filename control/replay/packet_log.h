@@ -96,6 +96,7 @@ class PacketLog final : public Observer {
   std::span<const std::uint8_t> bytes_of(const rte_mbuf* mbuf);
   bool deliver(const Transmission& sent, std::span<const std::uint8_t> bytes,
                std::uint32_t wire_length);
+  void note_pieces(const Transmission& sent, const Packet& left);
   void settle_effects(PacketRecord& record, std::span<const std::uint8_t> egress);
   void write_out(const Transmission& sent, std::span<const std::uint8_t> bytes,
                  std::uint32_t wire_length);
@@ -103,6 +104,7 @@ class PacketLog final : public Observer {
   void retire_records();
   void account(const PacketRecord& record);
   void account_drop(const PacketRecord& record);
+  void account_payload(const PacketRecord& record);
   void judge(const PacketRecord& record);
   void write_line(const PacketRecord& record);
   FlowCounts count_flows() const;
@@ -128,6 +130,7 @@ class PacketLog final : public Observer {
 
   std::map<std::tuple<FunctionId, ReasonId, int>, Tally> drops_;
   std::uint64_t prevented_ = 0;
+  PayloadTotals payload_;
   std::vector<std::string> lies_;
 };
 

@@ -13,6 +13,21 @@
 
 namespace glassbox {
 
+namespace {
+
+void count_flow(const FlowOutcome& flow, std::uint64_t bytes, Staircase& staircase) {
+  ++staircase.of;
+  staircase.bytes += bytes;
+  for (std::size_t step = 0; step < kSteps; ++step) {
+    if (flow.p(step)) ++staircase.alone[step];
+    if (!flow.t(step)) continue;
+    ++staircase.reached[step];
+    staircase.reached_bytes[step] += bytes;
+  }
+}
+
+}  // namespace
+
 std::string names_of(const FieldSet& fields, const char* separator) {
   std::string text;
   fields.for_each([&](Field field) {
@@ -166,19 +181,24 @@ void PacketLog::fill(Report& report) const {
     row.bytes = tally.bytes;
     report.drops.push_back(std::move(row));
   }
+  report.payload = payload_;
   report.effects = effects_.rows(names_.functions);
   report.flows = count_flows();
   const RunOutcome& outcome = outcomes_.outcome();
   Staircase staircase;
-  staircase.of = report.flows->wanted;
+  std::map<std::pair<std::uint8_t, Side>, Staircase> strata;
   for (FlowNumber flow = 1; flow <= flows_.flows(); ++flow) {
     if (!outcomes_.is_judged(flow)) continue;
-    for (std::size_t step = 0; step < kSteps; ++step) {
-      if (outcome.flow(flow).p(step)) ++staircase.alone[step];
-      if (outcome.flow(flow).t(step)) ++staircase.reached[step];
-    }
+    const CapturedFlow& captured = flows_.flow(flow);
+    count_flow(outcome.flow(flow), captured.bytes, staircase);
+    count_flow(outcome.flow(flow), captured.bytes,
+               strata[{captured.opener.protocol, captured.initiator_side}]);
   }
   report.staircase = staircase;
+  report.strata.clear();
+  for (const auto& [key, stratum] : strata) {
+    report.strata.push_back({protocol_name(key.first), key.second, stratum});
+  }
   report.falls.clear();
   for (const StepFall& fall : outcome.falls) {
     if (report.falls.size() == kMaxFalls) break;

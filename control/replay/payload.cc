@@ -53,6 +53,8 @@ class Hash {
   std::uint64_t state_ = 0xcbf29ce484222325ULL;
 };
 
+}  // namespace
+
 std::uint16_t fragment_place(const Packet& packet) {
   std::uint16_t place = 0;
   const std::uint16_t at = packet.has(kIpv4)
@@ -62,7 +64,13 @@ std::uint16_t fragment_place(const Packet& packet) {
   return rte_be_to_cpu_16(place);
 }
 
-}  // namespace
+std::uint64_t bytes_hash(std::span<const std::uint8_t> first,
+                         std::span<const std::uint8_t> second) {
+  Hash hash;
+  hash.bytes(first.data(), first.size());
+  hash.bytes(second.data(), second.size());
+  return hash.value();
+}
 
 const FieldSet kTranslated =
     FieldSet::of(Field::kEthDst, Field::kEthSrc, Field::kIpSrc, Field::kIpDst, Field::kIpv6Src,

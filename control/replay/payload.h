@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "dataplane/field.h"
 #include "dataplane/packet.h"
@@ -19,6 +20,10 @@ extern const FieldSet kTranslated;
 // Of a UDP datagram its data; of ICMP type, code, sequence number and data, of its errors type and
 // code; of other protocols what is behind the IP header; of fragments their part and its place.
 std::uint64_t payload_hash(const Packet& packet);
+
+// Offset and flags of a fragment, as they stand in the header.
+std::uint16_t fragment_place(const Packet& packet);
+std::uint64_t bytes_hash(std::span<const std::uint8_t> first, std::span<const std::uint8_t> second);
 
 // Everything from the IP header on, but for kTranslated and checksums.
 std::uint32_t signature_of(const Packet& packet);

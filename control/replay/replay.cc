@@ -399,7 +399,16 @@ void Replay::fill(Report& report) {
   workload.endpoints = setup_.endpoints == EndpointModel::kClosed ? "closed loop" : "open loop";
   read_books(*worker_, config_, now_, report);
   log_->fill(report);
-  if (report.staircase) report.staircase->lower_bounds = setup_.endpoints == EndpointModel::kOpen;
+  if (report.payload_bytes_read_at_most) {
+    report.payload_bytes_read_at_most =
+        std::max(*report.payload_bytes_read,
+                 std::min(*report.payload_bytes_read_at_most, report.payload->presented));
+  }
+  workload.longest_gap = std::chrono::duration<double>(flows_.longest_gap()).count();
+  for (TimerRow& timer : report.timers) timer.exercised = timer.seconds <= *workload.longest_gap;
+  const bool lower_bounds = setup_.endpoints == EndpointModel::kOpen;
+  if (report.staircase) report.staircase->lower_bounds = lower_bounds;
+  for (Stratum& stratum : report.strata) stratum.staircase.lower_bounds = lower_bounds;
   report.timeline = std::move(timeline_);
 }
 

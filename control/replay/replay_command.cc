@@ -13,6 +13,7 @@
 #include "control/eal.h"
 #include "control/progress.h"
 #include "control/replay/attribution.h"
+#include "control/replay/intents.h"
 #include "control/replay/replay.h"
 #include "control/report/report.h"
 #include "control/report/report_json.h"
@@ -109,10 +110,12 @@ int run_replay(const ReplayOptions& options) {
   const FlowIndex flows(image, sides, config.inside_networks, std::ref(reading));
   Report report;
   {
-    const Replay::Setup setup{.endpoints = options.endpoints,
-                              .fix_checksums = options.fix_checksums,
-                              .seed = seed,
-                              .files = outputs.files()};
+    Replay::Setup setup{.endpoints = options.endpoints,
+                        .fix_checksums = options.fix_checksums,
+                        .seed = seed,
+                        .files = outputs.files()};
+    const std::vector<FlowIntent> intents = settle_intents(config, image, flows, setup);
+    setup.intents = &intents;
     Replay replay(config, image, flows, setup);
     replay.plan(options.forget);
     Progress replaying(!options.quiet, "replaying");
@@ -123,7 +126,7 @@ int run_replay(const ReplayOptions& options) {
       report.staircase->reached_if_agile = staircase_if_agile(config, image, flows, setup).reached;
     }
     if (options.attribute) {
-      report.attribution = attribute(config, image, flows, setup, replay.intents());
+      report.attribution = attribute(config, image, flows, setup, intents);
     }
   }
   outputs.finish();

@@ -89,7 +89,8 @@ void read_books(Worker& worker, const Config& config, Instant now, Report& repor
   }
   report.balanced = Ledger::balanced(report.balance);
   add_drops(worker, kDataplane, "dataplane", kDataplaneReasons, report);
-  std::optional<std::uint64_t> read;
+  std::optional<std::uint64_t> most;  // that one of them read
+  std::uint64_t sum = 0;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const NetworkFunction& function = *worker.chain()[i];
     add_drops(worker, static_cast<FunctionId>(i), names[i], function.spec().reasons, report);
@@ -97,10 +98,12 @@ void read_books(Worker& worker, const Config& config, Instant now, Report& repor
       report.findings.push_back({names[i], what, count});
     }
     if (const auto bytes = worker.payload_bytes_read(static_cast<FunctionId>(i))) {
-      read = read.value_or(0) + *bytes;
+      most = std::max(most.value_or(0), *bytes);
+      sum += *bytes;
     }
   }
-  report.payload_bytes_read = read;
+  report.payload_bytes_read = most;
+  if (most) report.payload_bytes_read_at_most = sum;
   add_effects(worker, names, report);
   report.state = read_state(worker, config, now);
   if (const ClaimChecker* checker = worker.claim_checker(); checker != nullptr) {

@@ -18,6 +18,11 @@ Json or_null(const std::optional<T>& value) {
 
 double rounded(double value) { return std::round(value * 1e6) / 1e6; }
 
+Json share_of(std::uint64_t part, std::uint64_t whole) {
+  if (whole == 0) return nullptr;
+  return rounded(static_cast<double>(part) / static_cast<double>(whole));
+}
+
 // The share and its interval; of nothing there is none.
 void add_share(std::uint64_t part, std::uint64_t whole, Json& json) {
   if (whole == 0) {
@@ -53,6 +58,8 @@ Json row_json(const ForgettingRow& row) {
           {"unaffected", row.unaffected},
           {"recovered", row.recovered},
           {"broken", row.broken},
+          {"compared_bytes", row.compared_bytes},
+          {"broken_bytes", row.broken_bytes},
           {"broken_if_agile", or_null(row.broken_if_agile)},
           {"bystanders", row.bystanders},
           {"misdelivered", row.misdelivered},
@@ -76,7 +83,23 @@ Json exposure_row_json(const ExposureRow& row) {
                {"broken", row.broken},
                {"untested", row.untested}};
   add_share(row.broken, row.compared, json);
+  json["share_by_bytes"] = share_of(row.broken_bytes, row.compared_bytes);
   return json;
+}
+
+Json over_times_json(const Report& report) {
+  if (!report.exposure_over_times) return nullptr;
+  const ExposureOverTimes& all = *report.exposure_over_times;
+  const bool some = all.compared != 0;
+  return {{"times", all.times},
+          {"flows", all.flows},
+          {"compared", all.compared},
+          {"broken", all.broken},
+          {"share", share_of(all.broken, all.compared)},
+          {"share_low", some ? Json(rounded(all.low)) : Json()},
+          {"share_high", some ? Json(rounded(all.high)) : Json()},
+          {"share_by_bytes", share_of(all.broken_bytes, all.compared_bytes)},
+          {"interval", "95 %, bootstrap by flow"}};
 }
 
 }  // namespace
@@ -114,6 +137,8 @@ Json exposure_json(const Report& report) {
   if (worst == nullptr) return nullptr;
   Json json = {{"compared", worst->compared}, {"broken", worst->broken}};
   add_share(worst->broken, worst->compared, json);
+  json["share_by_bytes"] = share_of(worst->broken_bytes, worst->compared_bytes);
+  json["over_times"] = over_times_json(report);
   json["at"] = instant_text(worst->at);
   json["by_time"] = Json::array();
   for (const ExposureRow& row : report.exposure) {

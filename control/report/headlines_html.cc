@@ -82,6 +82,21 @@ std::string moments_list(const std::vector<ExposureAt>& moments) {
   return "<ul class=\"moments\">\n" + list + "</ul>\n";
 }
 
+// Over many moments: the published figure, with the interval that counts each flow once.
+std::string over_times_figure(const Json& pooled) {
+  const std::uint64_t compared = count_at(pooled, "compared").value_or(0);
+  const std::uint64_t broken = count_at(pooled, "broken").value_or(0);
+  return fmt::format(
+      "<p class=\"large\">{}</p>\n<div class=\"meter\" style=\"--share:{:.4f}\"></div>\n"
+      "<p>of live connections break, over {} moments <span class=\"quiet\">(95 %: {:.1f} to {:.1f} "
+      "%, bootstrap over {})</span></p>\n",
+      share_text(broken, compared), share_of(broken, compared),
+      with_commas(count_at(pooled, "times").value_or(0)),
+      100 * number_at(pooled, "share_low").value_or(0),
+      100 * number_at(pooled, "share_high").value_or(0),
+      plural(count_at(pooled, "flows").value_or(0), "flow"));
+}
+
 // The worst of the moments stands large, with its sentence; the others are listed.
 std::string exposure_card(const PageContext& page) {
   const std::vector<ExposureAt> moments = exposure_by_time(page.report);
@@ -96,6 +111,14 @@ std::string exposure_card(const PageContext& page) {
         share_text(broken, compared), share_of(broken, compared), with_commas(broken),
         with_commas(compared), moments.size() > 1 ? ", at the worst moment tried" : "",
         interval_text(broken, compared));
+  }
+  const Json& pooled = at(page.report, "transparency.fate_sharing_exposure.over_times");
+  if (worst && count_at(pooled, "compared").value_or(0) > 0) {
+    const ExposureAt& at_worst = moments[*worst];
+    figure = over_times_figure(pooled) +
+             fmt::format("<p>At the worst of the moments below: {} of {} ({}).</p>\n",
+                         with_commas(at_worst.broken), with_commas(at_worst.compared),
+                         share_text(at_worst.broken, at_worst.compared));
   }
   return fmt::format(
       "<article class=\"card\"><h2>Fate-sharing exposure</h2>\n"
@@ -133,9 +156,9 @@ std::string small_figures(const Json& report) {
   }
   list += small("Hard state", with_commas(hard), hard == 1 ? "entry at most" : "entries at most");
   if (const auto read = count_at(report, "transparency.exposure.payload_bytes_read"); read) {
-    const auto sent = count_at(report, "transparency.exposure.payload_bytes_forwarded");
+    const auto sent = count_at(report, "transparency.exposure.payload_bytes_presented");
     list += small("Payload read", bytes_text(*read),
-                  sent ? fmt::format("of {} forwarded", bytes_text(*sent)) : "by functions");
+                  sent ? fmt::format("of {} presented", bytes_text(*sent)) : "by functions");
   }
   return "<ul class=\"small\">\n" + list + "</ul>\n";
 }

@@ -30,8 +30,9 @@ struct Workload {
   std::uint64_t checksums_fixed = 0;  // by --fix-checksums, or completed on a live port
   std::optional<Instant> first;
   std::optional<Instant> last;
-  std::string sides;      // how the side of a packet was decided, in words
-  std::string endpoints;  // "open loop"; empty: real ones
+  std::optional<double> longest_gap;  // within a flow, in seconds; nullopt: not known (live)
+  std::string sides;                  // how the side of a packet was decided, in words
+  std::string endpoints;              // "open loop"; empty: real ones
 };
 
 struct DropRow {
@@ -74,10 +75,20 @@ struct Staircase {
   std::uint64_t of = 0;
   std::array<std::uint64_t, 4> alone{};    // Pk
   std::array<std::uint64_t, 4> reached{};  // Tk
+  // The same by bytes on the wire of these flows.
+  std::uint64_t bytes = 0;
+  std::array<std::uint64_t, 4> reached_bytes{};
   // The hosts neither waited nor sent again: T2 and T3 are at least what they are.
   bool lower_bounds = false;
   // As if every UDP flow followed the address it was last reached from, where that differs.
   std::optional<std::array<std::uint64_t, 4>> reached_if_agile;
+};
+
+// The staircase by protocol and direction.
+struct Stratum {
+  std::string protocol;
+  Side initiator = Side::kInside;
+  Staircase staircase;
 };
 
 // The staircase with a function left out, and with it alone; over the flows that the whole chain
@@ -114,6 +125,15 @@ struct TimerRow {
   std::string function;
   std::string parameter;
   double seconds = 0;
+  // Whether the workload has a silence within a flow that is as long; nullopt: not known.
+  std::optional<bool> exercised;
+};
+
+// Bytes behind transport headers.
+struct PayloadTotals {
+  std::uint64_t presented = 0;
+  std::uint64_t forwarded = 0;
+  std::uint64_t opaque = 0;  // of the presented: in flows that are encrypted
 };
 
 struct FindingRow {
@@ -140,6 +160,8 @@ struct ForgettingRow {
   std::uint64_t unaffected = 0;
   std::uint64_t recovered = 0;
   std::uint64_t broken = 0;
+  std::uint64_t compared_bytes = 0;  // on the wire, of all packets of these flows
+  std::uint64_t broken_bytes = 0;
   std::optional<std::uint64_t> broken_if_agile;  // where UDP peers' habits make a difference
   std::uint64_t bystanders = 0;                  // harmed, though they used nothing that was wiped
   std::uint64_t misdelivered = 0;
@@ -153,6 +175,18 @@ struct ForgettingRow {
   std::optional<bool> undeclared_state;  // of a function
   std::vector<ForgettingCell> cells;
 };
+// The whole box over many times at once. The interval: bootstrap by flow, as one flow counts at
+// several times (measurement.md 8).
+struct ExposureOverTimes {
+  std::uint64_t times = 0;
+  std::uint64_t flows = 0;  // compared at one time or more
+  std::uint64_t compared = 0;
+  std::uint64_t broken = 0;
+  std::uint64_t compared_bytes = 0;
+  std::uint64_t broken_bytes = 0;
+  double low = 0;
+  double high = 0;
+};
 // Whole box: what was open at that time.
 struct ExposureRow {
   Instant at;
@@ -161,6 +195,8 @@ struct ExposureRow {
   std::uint64_t compared = 0;
   std::uint64_t broken = 0;
   std::uint64_t untested = 0;
+  std::uint64_t compared_bytes = 0;  // on the wire, of all packets of these flows
+  std::uint64_t broken_bytes = 0;
 };
 
 struct Report {
@@ -180,14 +216,18 @@ struct Report {
   std::vector<FindingRow> findings;
   std::optional<FlowCounts> flows;
   std::optional<Staircase> staircase;
+  std::vector<Stratum> strata;  // with `staircase`
   std::optional<std::vector<AttributionRow>> attribution;
   std::vector<FlowFall> falls;     // the first ones
   std::uint64_t falls_in_all = 0;  // more of them than are kept; 0: those that are kept
   std::optional<std::vector<ForgettingRow>> forgetting;
   std::vector<ExposureRow> exposure;  // by time; with `forgetting`
+  std::optional<ExposureOverTimes> exposure_over_times;
   std::optional<std::vector<OpennessRow>> openness;  // nullopt: not probed
-  std::optional<std::uint64_t> payload_bytes_forwarded;
+  std::optional<PayloadTotals> payload;              // nullopt: not counted (live)
+  // The union of what functions read: at least, and at most. One that reads leaves no doubt.
   std::optional<std::uint64_t> payload_bytes_read;
+  std::optional<std::uint64_t> payload_bytes_read_at_most;
   std::vector<std::string> lies;  // of the claim checker; empty when it was off
   bool claims_checked = false;
   double seconds = 0;  // the run itself took; not in report.json (same run, same bytes)

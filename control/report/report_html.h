@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A report as one page that opens from the disk: no network, no second file. It is made of
-// report.json alone, so that any report can be turned into a page, and what is null or missing in it
-// is said to be not measured. Charts need a script; all else is there without. Same report, same
+// report.json alone, so that any report can be turned into a page, and what is null or missing in
+// it is said to be not measured. Charts need a script; all else is there without. Same report, same
 // bytes.
 #pragma once
 

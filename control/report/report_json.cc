@@ -65,6 +65,7 @@ Json workload_json(const Report& report) {
           {"checksums_fixed", workload.checksums_fixed},
           {"first", instant_json(workload.first)},
           {"last", instant_json(workload.last)},
+          {"longest_gap", captured ? or_null(workload.longest_gap) : Json()},
           {"sides", workload.sides},
           {"endpoints", is_modelled(report) ? workload.endpoints : "real"}};
 }
@@ -72,8 +73,10 @@ Json workload_json(const Report& report) {
 Json timers_json(const Report& report) {
   Json rows = Json::array();
   for (const TimerRow& row : report.timers) {
-    rows.push_back(
-        {{"function", row.function}, {"parameter", row.parameter}, {"seconds", row.seconds}});
+    rows.push_back({{"function", row.function},
+                    {"parameter", row.parameter},
+                    {"seconds", row.seconds},
+                    {"exercised", or_null(row.exercised)}});
   }
   return rows;
 }
@@ -169,9 +172,18 @@ Json step_json(const std::optional<Staircase>& staircase, std::size_t step) {
   if (!staircase) return nullptr;
   Json json = {
       {"flows", staircase->reached[step]},
+      {"of", staircase->of},
       {"share", share_json(staircase->reached[step], staircase->of)},
+      {"share_low", nullptr},
+      {"share_high", nullptr},
+      {"share_by_bytes", share_json(staircase->reached_bytes[step], staircase->bytes)},
       // T0 and T1 do not ask what the hosts would have done, but they hold only with T2, T3.
       {"lower_bound", staircase->lower_bounds && step >= 2}};
+  if (staircase->of != 0) {
+    const ShareInterval interval = wilson(staircase->reached[step], staircase->of);
+    json["share_low"] = rounded(interval.low, 1e6);
+    json["share_high"] = rounded(interval.high, 1e6);
+  }
   if (staircase->reached_if_agile) {
     const std::uint64_t agile = (*staircase->reached_if_agile)[step];
     json["if_agile"] = {{"flows", agile}, {"share", share_json(agile, staircase->of)}};
@@ -214,6 +226,19 @@ Json staircase_json(const std::optional<Staircase>& staircase) {
           {"completes", step_json(staircase, 3)}};
 }
 
+Json strata_json(const Report& report) {
+  if (!report.staircase) return nullptr;
+  Json rows = Json::array();
+  for (const Stratum& stratum : report.strata) {
+    rows.push_back({{"protocol", stratum.protocol},
+                    {"initiator", name_of(stratum.initiator)},
+                    {"flows", stratum.staircase.of},
+                    {"bytes", stratum.staircase.bytes},
+                    {"staircase", staircase_json(stratum.staircase)}});
+  }
+  return rows;
+}
+
 Json attribution_json(const Report& report) {
   if (!report.attribution) return nullptr;
   Json rows = Json::array();
@@ -227,6 +252,7 @@ Json attribution_json(const Report& report) {
 
 Json transparency_json(const Report& report) {
   const auto& stairs = report.staircase;
+  const auto& payload = report.payload;
   // Without flows nobody looked for falls: an empty list would say that there were none.
   const bool compared = stairs.has_value();
   const std::size_t listed = std::min(report.falls.size(), kMaxFalls);
@@ -241,13 +267,16 @@ Json transparency_json(const Report& report) {
             {"P3", predicate_json(stairs, 3)}}},
           {"falls", compared ? falls_json(report) : Json()},
           {"falls_omitted", compared ? Json(all - listed) : Json()},
+          {"strata", strata_json(report)},
           {"attribution", attribution_json(report)},
           {"fate_sharing_exposure", exposure_json(report)},
           {"effects", effects_json(report)},
           {"exposure",
-           {{"payload_bytes_forwarded", or_null(report.payload_bytes_forwarded)},
+           {{"payload_bytes_presented", payload ? Json(payload->presented) : Json()},
+            {"payload_bytes_forwarded", payload ? Json(payload->forwarded) : Json()},
             {"payload_bytes_read", or_null(report.payload_bytes_read)},
-            {"opaque_bytes", nullptr}}}};
+            {"payload_bytes_read_at_most", or_null(report.payload_bytes_read_at_most)},
+            {"opaque_bytes", payload ? Json(payload->opaque) : Json()}}}};
 }
 
 Json findings_json(const Report& report) {

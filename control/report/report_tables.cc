@@ -9,6 +9,7 @@
 
 #include "control/report/figures.h"
 #include "control/report/html.h"
+#include "control/report/words.h"
 
 namespace glassbox {
 namespace {
@@ -68,6 +69,35 @@ constexpr std::array<std::pair<const char*, const char*>, 7> kFlowRows = {{
     {"unknown", "cut, so that intent cannot be told"},
 }};
 
+// The staircase by protocol and direction: share of flows, and of their bytes.
+std::string strata(const PageContext& page) {
+  const Json& rows = rows_at(page.report, "transparency.strata");
+  if (rows.empty()) return "";
+  HtmlTable table("", {{"protocol"},
+                       {"opened by"},
+                       {"flows", kNumber},
+                       {"T0", kNumber},
+                       {"T1", kNumber},
+                       {"T2", kNumber},
+                       {"T3", kNumber},
+                       {"T3 by bytes", kNumber}});
+  for (const Json& row : rows) {
+    std::vector<std::string> cells = {text_at(row, "protocol"), text_at(row, "initiator"),
+                                      cell(row, "flows")};
+    for (const Step& step : steps()) {
+      const Json& taken = at(at(row, "staircase"), step.key);
+      cells.push_back(
+          share_text(count_at(taken, "flows").value_or(0), count_at(row, "flows").value_or(0)));
+    }
+    const auto bytes = number_at(at(row, "staircase.completes"), "share_by_bytes");
+    cells.push_back(bytes ? fmt::format("{:.1f} %", 100 * *bytes) : "");
+    table.add(std::move(cells));
+  }
+  return "<p class=\"quiet\">The staircase by protocol and by the side that opened the "
+         "flow:</p>\n" +
+         table.html();
+}
+
 std::string flows(const PageContext& page) {
   const Json& flows = at(page.report, "flows");
   if (flows.is_null()) return "";
@@ -77,7 +107,7 @@ std::string flows(const PageContext& page) {
   if (const auto without = count_at(flows, "packets_without_flow"); without.value_or(0) > 0) {
     note = plural(*without, "packet") + " of no flow.";
   }
-  return html_section("flows", "Flows", note, table.html());
+  return html_section("flows", "Flows", note, table.html() + strata(page));
 }
 
 std::string drops(const PageContext& page) {
@@ -187,12 +217,39 @@ std::string payload(const PageContext& page) {
   const auto add = [&](const char* name, const char* words) {
     if (count_at(exposure, name)) table.add({words, cell(exposure, name)});
   };
+  add("payload_bytes_presented", "presented to the box");
   add("payload_bytes_forwarded", "forwarded");
   add("payload_bytes_read", "read by the box");
-  add("opaque_bytes", "opaque: encrypted");
+  const auto most = count_at(exposure, "payload_bytes_read_at_most");
+  if (most != count_at(exposure, "payload_bytes_read")) {
+    add("payload_bytes_read_at_most", "read by the box, at most");
+  }
+  add("opaque_bytes", "presented, and opaque: in encrypted flows");
   return table.empty()
              ? ""
              : html_section("payload", "Payload read", "", say(page, "payload") + table.html());
+}
+
+std::string timers(const PageContext& page) {
+  const Json& timers = rows_at(page.report, "timers");
+  if (timers.empty()) return "";
+  HtmlTable table("", {{"function"}, {"timer"}, {"seconds", kNumber}, {"exercised"}});
+  for (const Json& row : timers) {
+    const auto exercised = flag_at(row, "exercised");
+    table.add({text_at(row, "function"), text_at(row, "parameter"),
+               fmt::format("{:g}", number_at(row, "seconds").value_or(0)),
+               !exercised   ? ""
+               : *exercised ? "yes"
+                            : "not exercised"});
+  }
+  std::string intro = "As configured.";
+  if (const auto gap = number_at(at(page.report, "workload"), "longest_gap"); gap) {
+    intro += fmt::format(
+        " No flow of this workload is silent for longer than {:.3g} s: what a longer timer would "
+        "do is not exercised.",
+        *gap);
+  }
+  return html_section("timers", "Timers", intro, table.html());
 }
 
 std::string findings(const PageContext& page) {
@@ -268,7 +325,8 @@ std::string deeds_tables(const PageContext& page) {
 }
 
 std::string books_tables(const PageContext& page) {
-  return packets(page) + flows(page) + state(page) + payload(page) + findings(page) + opes(page);
+  return packets(page) + flows(page) + state(page) + timers(page) + payload(page) + findings(page) +
+         opes(page);
 }
 
 }  // namespace glassbox

@@ -156,13 +156,15 @@ void say_effects(const Json& report, std::vector<Sentence>& said) {
 
 void say_payload(const Json& report, std::vector<Sentence>& said) {
   const auto read = count_at(report, "transparency.exposure.payload_bytes_read");
-  const auto sent = count_at(report, "transparency.exposure.payload_bytes_forwarded");
+  const auto sent = count_at(report, "transparency.exposure.payload_bytes_presented");
   if (!read && !sent) return;
   std::string text = "No function of the box counts how much payload it reads.";
   if (read) {
-    const std::string of = sent ? fmt::format(" and forwarded {}", bytes_text(*sent)) : "";
-    text =
-        fmt::format("The box read {} of payload{}. No packet shows that.", bytes_text(*read), of);
+    const auto most = count_at(report, "transparency.exposure.payload_bytes_read_at_most");
+    const std::string to = most.value_or(*read) == *read ? "" : " to " + bytes_text(*most);
+    const std::string of = sent ? fmt::format("the {} that came to it as ", bytes_text(*sent)) : "";
+    text = fmt::format("The box read {}{} of {}payload. No packet shows that.", bytes_text(*read),
+                       to, of);
   }
   if (const auto opaque = count_at(report, "transparency.exposure.opaque_bytes"); opaque) {
     text += fmt::format(" {} was encrypted, so that reading it tells little.", bytes_text(*opaque));

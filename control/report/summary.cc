@@ -174,6 +174,21 @@ void add_staircase(const Staircase& staircase, Page& page) {
   page.indented(table.lines(page.width() - 2));
 }
 
+void add_strata(const std::vector<Stratum>& strata, Page& page) {
+  if (strata.size() < 2) return;
+  TextTable table("llrrrrr");
+  table.add({"by protocol", "opened by", "flows", "T0", "T1", "T2", "T3"});
+  for (const Stratum& stratum : strata) {
+    std::vector<std::string> cells = {stratum.protocol, std::string(name_of(stratum.initiator)),
+                                      with_commas(stratum.staircase.of)};
+    for (const std::uint64_t flows : stratum.staircase.reached) {
+      cells.push_back(share_text(flows, stratum.staircase.of));
+    }
+    table.add(std::move(cells));
+  }
+  page.indented(table.lines(page.width() - 2));
+}
+
 void add_attribution(const std::vector<AttributionRow>& rows, Page& page) {
   page.heading("Attribution", "flows that reach T0 to T3 without the function, and with it alone");
   TextTable table("llrrrr");
@@ -204,6 +219,7 @@ void add_flows(const Report& report, Page& page) {
   }
   page.items("", words);
   if (report.staircase) add_staircase(*report.staircase, page);
+  add_strata(report.strata, page);
   if (report.attribution) add_attribution(*report.attribution, page);
 }
 
@@ -291,6 +307,27 @@ void add_effects(const Report& report, Page& page) {
   page.line("  R reversible, B benign, F needs flow state in the box, X payload changed");
 }
 
+// What was read and could not be; timers that are longer than any silence in the workload.
+void add_exposure(const Report& report, Page& page) {
+  if (report.payload_bytes_read && report.payload) {
+    const std::uint64_t most = report.payload_bytes_read_at_most.value_or(0);
+    const std::string at_most = most <= *report.payload_bytes_read ? "" : " to " + bytes_text(most);
+    page.heading("Payload");
+    page.items("", {bytes_text(*report.payload_bytes_read) + at_most + " read by the box",
+                    bytes_text(report.payload->presented) + " presented",
+                    bytes_text(report.payload->opaque) + " of these opaque: encrypted"});
+  }
+  std::vector<std::string> idle;
+  for (const TimerRow& timer : report.timers) {
+    if (timer.exercised != false) continue;
+    idle.push_back(fmt::format("{}.{} {:g} s", timer.function, timer.parameter, timer.seconds));
+  }
+  if (idle.empty() || !report.workload.longest_gap) return;
+  page.heading("Timers not exercised", fmt::format("no flow is silent for longer than {:.3g} s",
+                                                   *report.workload.longest_gap));
+  page.items("", idle);
+}
+
 void add_findings(const Report& report, Page& page) {
   if (report.findings.empty()) return;
   page.heading("Findings");
@@ -337,6 +374,7 @@ std::string summary(const Report& report, SummaryStyle style) {
   add_drops(report, page);
   add_state(report, page);
   add_effects(report, page);
+  add_exposure(report, page);
   add_findings(report, page);
   add_opes(report, page);
   add_claims(report, page);

@@ -142,6 +142,72 @@ TEST(Audit, SegmentsCutAndJoinedAreFoundByTheirBytes) {
   EXPECT_EQ(done.findings.total.missing, (Interval{0, 0}));
 }
 
+// Three packets that cross unchanged teach the delay and the flow.
+void teach(TwoCaptures& seen, const char* from, const char* to) {
+  for (int i = 0; i < 3; ++i) {
+    const auto bytes = frame()
+                           .tcp(from, to)
+                           .flags(i == 0 ? "S" : "A")
+                           .seq(static_cast<std::uint32_t>(100 + i))
+                           .build();
+    seen.enters(Side::kInside, i * kMs, bytes);
+    seen.leaves(Side::kOutside, i * kMs + 1000, bytes);
+  }
+}
+
+TEST(Audit, SegmentsOfAnEditedStreamAreFoundByTheirIdentification) {
+  TwoCaptures seen;
+  const auto segment = [](std::uint16_t id, std::uint32_t seq, const std::string& text) {
+    return frame().tcp(kClient, kServer).flags("PA").id(id).seq(seq).payload(text);
+  };
+  teach(seen, kClient, kServer);
+  seen.enters(Side::kInside, 10 * kMs, segment(50, 200, "the first one"));
+  seen.leaves(Side::kOutside, 10 * kMs + 1000, segment(50, 200, "every single first one"));
+  seen.enters(Side::kInside, 20 * kMs, segment(51, 213, "and the second one"));
+  seen.leaves(Side::kOutside, 20 * kMs + 1000, segment(51, 222, "and every "));
+  seen.leaves(Side::kOutside, 20 * kMs + 1001, segment(51, 232, "single second one"));
+  const Audited done = seen.audited();
+  EXPECT_EQ(done.matching.in[3], Certainty::kInferred);
+  EXPECT_EQ(done.matching.in[4], Certainty::kInferred);
+  EXPECT_EQ(done.findings.total.split, 1u);
+  EXPECT_EQ(done.findings.total.missing, (Interval{0, 0}));
+  EXPECT_EQ(done.findings.total.injected, (Interval{0, 0}));
+  ASSERT_NE(effect(done, audit::Where::kInside, Field::kTcpPayload), nullptr);
+}
+
+TEST(Audit, AnIdentificationThatTwoHaveTellsNothing) {
+  TwoCaptures seen;
+  const auto segment = [](std::uint32_t seq, const std::string& text) {
+    return frame().tcp(kClient, kServer).flags("PA").id(50).seq(seq).payload(text);
+  };
+  teach(seen, kClient, kServer);
+  seen.enters(Side::kInside, 10 * kMs, segment(200, "the first one"));
+  seen.enters(Side::kInside, 11 * kMs, segment(213, "the second one"));
+  seen.leaves(Side::kOutside, 12 * kMs, segment(200, "every single first one"));
+  const Audited done = seen.audited();
+  EXPECT_EQ(done.matching.in[4], Certainty::kUnmatched) << "it did not leave";
+  EXPECT_EQ(done.findings.total.missing, (Interval{1, 1}));
+}
+
+TEST(Audit, AnEditedStreamWithNothingElseToGoByIsInDoubt) {
+  TwoCaptures seen;
+  const char* client = "[2001:db8::1]:1000";
+  const char* server = "[2001:db8:1::1]:80";
+  const auto segment = [&](std::uint32_t seq, const std::string& text) {
+    return frame().tcp(client, server).flags("PA").seq(seq).payload(text);
+  };
+  teach(seen, client, server);
+  seen.enters(Side::kInside, 10 * kMs, segment(200, "the first one"));
+  seen.enters(Side::kInside, 20 * kMs, segment(213, "the second one"));
+  seen.leaves(Side::kOutside, 10 * kMs + 1000, segment(200, "every single first one"));
+  seen.leaves(Side::kOutside, 20 * kMs + 1000, segment(222, "every single second one"));
+  seen.leaves(Side::kOutside, 20 * kMs + 1001, segment(245, "and more of it"));
+  const Audited done = seen.audited();
+  EXPECT_EQ(done.findings.total.missing.least, 0u);
+  EXPECT_EQ(done.matching.in[4], Certainty::kAmbiguous);
+  EXPECT_EQ(done.matching.out[4], Certainty::kAmbiguous);
+}
+
 TEST(Audit, FragmentsBelongToTheirDatagram) {
   TwoCaptures seen;
   for (int i = 0; i < 4; ++i) {

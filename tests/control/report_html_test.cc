@@ -90,8 +90,8 @@ TEST(ReportHtml, NeedsNothingFromElsewhere) {
 
 TEST(ReportHtml, FillsEveryPlaceOfTheTemplate) {
   for (const Report& report : {sample_report(), empty_report()}) {
-    for (const char* place :
-         {"@SOURCES@", "@TITLE@", "@STYLE@", "@BODY@", "@JSON@", "@LIBRARY@", "@CHARTS@", "@SCRIPT@"}) {
+    for (const char* place : {"@SOURCES@", "@TITLE@", "@STYLE@", "@BODY@", "@JSON@", "@LIBRARY@",
+                              "@CHARTS@", "@SCRIPT@"}) {
       EXPECT_THAT(to_html(report), Not(HasSubstr(place)));
     }
   }

@@ -79,14 +79,14 @@ TEST(ReportJson, HasEveryNameOfTheContract) {
   expect_names(json["transparency"]["effects"][0],
                {"function", "direction", "field", "class", "packets", "bytes", "flows"});
   expect_names(json["transparency"]["exposure"],
-               {"payload_bytes_forwarded", "payload_bytes_read", "opaque_bytes"});
+               {"payload_bytes_presented", "payload_bytes_forwarded", "payload_bytes_read",
+                "payload_bytes_read_at_most", "opaque_bytes"});
   EXPECT_EQ(json["schema"], "glassbox.report/1");
 }
 
 TEST(ReportJson, WhatNoReplayMeasuresYetIsNull) {
   const Json json = json_of(sample_report());
   EXPECT_TRUE(json["transparency"]["fate_sharing_exposure"].is_null());
-  EXPECT_TRUE(json["transparency"]["exposure"]["opaque_bytes"].is_null());
   EXPECT_TRUE(json["forgetting"].is_null());
 }
 

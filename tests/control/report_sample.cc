@@ -137,11 +137,14 @@ Report sample_report() {
                                .reached = {9, 15, 188, 198},
                                .lower_bounds = true,
                                .reached_if_agile = std::nullopt};
-  report.attribution = {{"firewall", {.of = 205, .reached = {9, 15, 200, 204}},
+  report.attribution = {{"firewall",
+                         {.of = 205, .reached = {9, 15, 200, 204}},
                          {.of = 205, .reached = {190, 190, 195, 199}}},
-                        {"nat44", {.of = 205, .reached = {180, 180, 190, 199}},
+                        {"nat44",
+                         {.of = 205, .reached = {180, 180, 190, 199}},
                          {.of = 205, .reached = {9, 15, 200, 204}}},
-                        {"inspect", {.of = 205, .reached = {9, 15, 190, 198}},
+                        {"inspect",
+                         {.of = 205, .reached = {9, 15, 190, 198}},
                          {.of = 205, .reached = {203, 203, 203, 203}}}};
   for (std::uint64_t flow = 1; flow <= 40; ++flow) {
     report.falls.push_back(
@@ -149,7 +152,7 @@ Report sample_report() {
          flow % 2 ? "P0" : "P1", flow * 7, "nat44", "ip.src"});
   }
   report.falls.push_back({41, "icmp 192.168.7.20:9 > 198.51.100.53:0", "P0", 77, "", "prevented"});
-  report.payload_bytes_forwarded = 900000;
+  report.payload = PayloadTotals{1000000, 900000, 250000};
   report.payload_bytes_read = 850000;
   report.claims_checked = true;
   report.seconds = 0.25;

@@ -125,7 +125,8 @@ TEST(Sentences, UnbalancedBooksAreNotExplainedAway) {
 
 TEST(Sentences, PayloadThatNobodyCountedIsNotZero) {
   Json report = to_json(sample_report());
-  report["transparency"]["exposure"]["payload_bytes_forwarded"] = nullptr;
+  report["transparency"]["exposure"]["payload_bytes_presented"] = nullptr;
+  report["transparency"]["exposure"]["opaque_bytes"] = nullptr;
   EXPECT_EQ(said(report, "payload"), "The box read 830.1 KiB of payload. No packet shows that.\n");
   report["transparency"]["exposure"]["payload_bytes_read"] = nullptr;
   EXPECT_EQ(said(report, "payload"), "");

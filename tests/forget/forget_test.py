@@ -155,6 +155,29 @@ class Experiment(unittest.TestCase):
         for row in self.report["state"]:
             self.assertIn(f"{row['function']}.{row['kind']} ", said.stdout)
 
+    def test_one_report_can_have_everything(self):
+        with tempfile.TemporaryDirectory(prefix="glassbox-forget-") as directory:
+            done = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--quiet",
+                       "--attribute", "--probes", "--report", directory)
+            self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+            report = json.loads(pathlib.Path(directory, "report.json").read_text())
+        schema = json.loads((CONFIGS.parent / "control/report/report.schema.json").read_text())
+        jsonschema.validate(report, schema)
+        self.assertGreater(len(report["openness"]), 100)
+        self.assertEqual([row["function"] for row in report["transparency"]["attribution"]],
+                         report["chain"])
+        self.assertEqual(report["forgetting"], self.report["forgetting"])
+
+    def test_exposure_over_many_times_has_its_interval(self):
+        pooled = self.report["transparency"]["fate_sharing_exposure"]["over_times"]
+        self.assertGreaterEqual(pooled["times"], 20)
+        self.assertLessEqual(pooled["share_low"], pooled["share"])
+        self.assertGreaterEqual(pooled["share_high"], pooled["share"])
+        done = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--json",
+                   "--exposure-times", "0", "--at", "10")
+        alone = json.loads(done.stdout)["transparency"]["fate_sharing_exposure"]
+        self.assertIsNone(alone["over_times"])
+
     def test_a_time_behind_the_end_is_explained(self):
         done = run("forget", str(CONFIGS / "demo.yaml"), str(CONFIGS / "demo.pcap"), "--at", "1e6")
         self.assertEqual(done.returncode, 1)

@@ -64,6 +64,31 @@ def instance_is_asked_and_told(network, program):
         assert row["entries"] == row["created"] - ended, row
 
 
+def instances_are_told_apart(network, program):
+    """Two at a time: each answers for itself, and who names none is told whom there is to name."""
+    prefixes = [f"gb{name}{network.spaces['box']}" for name in ("one", "two")]
+    idle = ("net_null0,no-rx=1", "net_null1,no-rx=1")
+    with Box(network, program, "one", NAT, eal=("--file-prefix", prefixes[0])), \
+            Box(network, program, "two", "[firewall]", idle, ("--file-prefix", prefixes[1])) as two:
+        fetch(network, SERVER)
+        states = [ctl(network, program, "--file-prefix", prefix, "state") for prefix in prefixes]
+        assert set(states[0]) == {"dataplane", "firewall", "nat44"}, states[0]
+        assert set(states[1]) == {"dataplane", "firewall"}, states[1]
+        assert states[0]["firewall"]["connection"]["entries"] > 0, states[0]
+        assert states[1]["firewall"]["connection"]["entries"] == 0, states[1]
+        wrong = ctl(network, program, "state", check=False)
+        assert wrong.returncode == 1 and "choose one with --file-prefix" in wrong.stderr, wrong
+        assert all(prefix in wrong.stderr for prefix in prefixes), wrong
+        ctl(network, program, "--file-prefix", prefixes[1], "forget", "box")
+        after = ctl(network, program, "--file-prefix", prefixes[0], "state")
+        assert after["firewall"]["connection"]["forgotten"] == 0, "the other one forgot nothing"
+        ctl(network, program, "--file-prefix", prefixes[1], "stop")
+        assert two.process.wait(20) == 0
+        fetch(network, SERVER)
+        wrong = ctl(network, program, "--file-prefix", prefixes[1], "state", check=False)
+        assert wrong.returncode == 1, wrong
+
+
 def ask_by_dpdks_own_tool(network, prefix):
     tool = shutil.which("dpdk-telemetry.py")
     if tool is None:

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 from box import Box, NoSuchPort
-from ctl import instance_is_asked_and_told
+from ctl import instance_is_asked_and_told, instances_are_told_apart
 from experiment import the_model_foretells_what_breaks
 from network import (
     CLIENT, CLIENT6, POOL, SERVER, SERVER6, TAP_CLIENT, TAP_SERVER, Network, Skip, wait_until,
@@ -194,6 +194,7 @@ RUNS = (
     filter_stops_what_it_should,
     nat_hides_the_client,
     instance_is_asked_and_told,
+    instances_are_told_apart,
     the_model_foretells_what_breaks,
     wire_between_taps,
 )

@@ -488,6 +488,29 @@ TEST(ForgetExperiment, ComparedFlowsSpeakBeforeAndAfterAndAreOpen) {
   EXPECT_EQ(made.report.exposure.at(0).open_through_box, 6u);
 }
 
+TEST(ForgetExperiment, ExposureIsPooledOverManyTimesWithItsInterval) {
+  Script script;
+  add_tcp(script, 20, Next::kClient);
+  add_dns(script, 20);
+  const Made random = run(script, kRandom);
+  ASSERT_TRUE(random.experiment.over_times);
+  const ExposureOverTimes& all = *random.experiment.over_times;
+  EXPECT_EQ(all.times, 20u);
+  EXPECT_EQ(all.flows, 40u);
+  EXPECT_GT(all.compared, 40u);
+  EXPECT_GT(all.broken, 0u);
+  EXPECT_LT(all.broken, all.compared);
+  const double share = static_cast<double>(all.broken) / static_cast<double>(all.compared);
+  EXPECT_LT(all.low, share);
+  EXPECT_GT(all.high, share);
+  EXPECT_EQ(random.row("box").at, random.experiment.times.at(0)) << "rows are of the times asked";
+  EXPECT_EQ(random.experiment.exposure.size(), 1u);
+  const auto json = to_json(random.report)["transparency"]["fate_sharing_exposure"];
+  EXPECT_EQ(json["over_times"]["compared"], all.compared);
+  EXPECT_EQ(json["over_times"]["interval"], "95 %, bootstrap by flow");
+  EXPECT_GT(json["share_by_bytes"], 0.5) << "TCP has most of the bytes";
+}
+
 TEST(ForgetExperiment, SharesHaveIntervals) {
   EXPECT_EQ(wilson(0, 40).low, 0.0);
   EXPECT_EQ(wilson(40, 40).high, 1.0);

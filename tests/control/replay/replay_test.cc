@@ -239,6 +239,46 @@ TEST_F(ReplayTest, OneDatagramOfEveryRunIsEnoughToComplete) {
   EXPECT_EQ(steps(slow.run(kOpen).flow(1)), "----") << "a run ends after a second";
 }
 
+// Two fragments, an answer; and the first fragment of a datagram that never becomes whole.
+Workload fragments() {
+  const auto part = [](std::uint16_t id, std::string_view text) {
+    return frame().udp("192.168.1.2:1000", "198.51.100.1:53").id(id).more_fragments().payload(text);
+  };
+  const auto rest = frame()
+                        .ip("192.168.1.2", "198.51.100.1", 17)
+                        .id(7)
+                        .fragment_offset(16)
+                        .payload("and the rest");
+  Workload workload;
+  workload.at(0.0, part(7, "question").build()).at(0.001, rest.build());
+  workload.at(0.1, frame().udp("198.51.100.1:53", "192.168.1.2:1000").payload("answer").build());
+  workload.at(0.2, part(8, "no more.").build());
+  return workload;
+}
+
+TEST_F(ReplayTest, FragmentsThatMakeNoDatagramAreMissedByNobody) {
+  Workload all = fragments();
+  EXPECT_EQ(steps(all.run(kOpen).flow(1)), "PPPP");
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet) == "no more.") context.drop(packet, 0);
+  };
+  Workload workload = fragments();
+  const RunOutcome& outcome = workload.run(kOpen);
+  EXPECT_EQ(outcome.packet(4).verdict, Verdict::kDrop);
+  EXPECT_EQ(steps(outcome.flow(1)), "-PPP");
+}
+
+TEST_F(ReplayTest, OneLostFragmentLosesItsDatagram) {
+  script = [](Packet& packet, Context& context) {
+    if (packet.has(kLaterFragment)) context.drop(packet, 0);
+  };
+  Workload workload = fragments();
+  const RunOutcome& outcome = workload.run(kOpen);
+  EXPECT_EQ(steps(outcome.flow(1)), "---P");
+  ASSERT_FALSE(outcome.falls.empty());
+  EXPECT_EQ(outcome.falls.back().packet, 2u);
+}
+
 TEST_F(ReplayTest, ChangedPayloadIsAnotherStreamThatCompletes) {
   script = [](Packet& packet, Context& context) {
     if (payload_of(packet) != "answer") return;
