@@ -191,13 +191,14 @@ void Dissector::tcp_options(std::uint32_t offset, std::uint32_t end) {
   }};
   while (offset < end) {
     const std::uint8_t kind = frame_[offset];
-    std::uint32_t length = 1;
-    if (kind > 1) {
-      if (offset + 2 > end || frame_[offset + 1] < 2 || offset + frame_[offset + 1] > end) {
-        return rest(Field::kTcpOtherOption, offset, end);
-      }
-      length = frame_[offset + 1];
+    if (kind <= 1) {  // padding follows from the options beside it
+      derive(offset++, 1);
+      continue;
     }
+    if (offset + 2 > end || frame_[offset + 1] < 2 || offset + frame_[offset + 1] > end) {
+      return rest(Field::kTcpOtherOption, offset, end);
+    }
+    const std::uint32_t length = frame_[offset + 1];
     const auto* known = std::find_if(kKnown.begin(), kKnown.end(),
                                      [kind](const auto& entry) { return entry.first == kind; });
     add(known == kKnown.end() ? Field::kTcpOtherOption : known->second, offset, length);

@@ -218,13 +218,12 @@ void StreamEditor::translate_sack(Editor& editor, const Packet& packet, const Sp
     std::memcpy(option.data() + 2 + kept * 8, edges, 8);
     ++kept;
   }
-  FieldSet fields = FieldSet::of(Field::kTcpSack);
-  if (kept != blocks) fields.insert(Field::kTcpOtherOption);  // the padding that takes its place
   if (kept != 0) {
     option[0] = kTcpOptionSack;
     option[1] = static_cast<std::uint8_t>(2 + kept * 8);
   }
-  editor.set_tcp_options(sack->offset, std::span(option).first(sack->length), fields);
+  editor.set_tcp_options(sack->offset, std::span(option).first(sack->length),
+                         FieldSet::of(Field::kTcpSack));
 }
 
 void StreamEditor::process_error(Packet& packet, StreamHalf& peer, Context& context) {

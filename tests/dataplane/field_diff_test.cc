@@ -52,6 +52,18 @@ TEST(FieldDiff, ALongerPayloadIsPayload) {
   EXPECT_EQ(diff(before, after), set_of({Field::kUdpPayload}));
 }
 
+// Lengths and padding that follow from a listed edit are not listed; what nothing explains is data.
+TEST(FieldDiff, PaddingFollowsFromTheOptionsBesideIt) {
+  const auto with = [](std::initializer_list<std::uint8_t> options) {
+    return Bytes(frame().tcp("192.168.1.2:1000", "198.51.100.1:80").tcp_options(options));
+  };
+  const Bytes sack = with({1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 9});
+  const Bytes none = with({1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1});
+  EXPECT_EQ(diff(sack, none), set_of({Field::kTcpSack}));
+  EXPECT_EQ(diff(none, with({1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0})), set_of({Field::kData}));
+  EXPECT_EQ(diff(sack, with({0, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 8})), set_of({Field::kTcpSack}));
+}
+
 // Untagged frames of common shapes are compared without taking them apart; tagged ones never are.
 TEST(FieldDiff, TheShortWayFindsWhatTheLongWayFinds) {
   std::mt19937 random(11);
