@@ -35,9 +35,8 @@ void check_isolation(const Machine& machine, unsigned core, std::vector<Finding>
       {"isolation", "core " + name, Health::kWarning,
        "the scheduler gives it to others, too: each turn away is a burst of missed packets",
        fmt::format(
-           "sudo grubby --update-kernel=ALL --args='isolcpus={0} nohz_full={0} "
-           "rcu_nocbs={0}'  # Debian: GRUB_CMDLINE_LINUX in /etc/default/grub, update-grub; "
-           "then boot",
+           "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&isolcpus={0} nohz_full={0} rcu_nocbs={0} /' "
+           "/etc/default/grub && sudo update-grub && sudo reboot",
            core)});
 }
 
