@@ -4,14 +4,12 @@
 namespace glassbox {
 
 FlowKey4 FlowKey4::from(const Tuple& tuple, Side side) {
-  FlowKey4 key{};
-  std::memcpy(&key.source, tuple.source.bytes.data(), 4);
-  std::memcpy(&key.destination, tuple.destination.bytes.data(), 4);
-  key.source_port = rte_cpu_to_be_16(tuple.source_port);
-  key.destination_port = rte_cpu_to_be_16(tuple.destination_port);
-  key.protocol = tuple.protocol;
-  key.side = static_cast<std::uint8_t>(side);
-  return key;
+  std::uint32_t source;
+  std::uint32_t destination;
+  std::memcpy(&source, tuple.source.bytes.data(), 4);
+  std::memcpy(&destination, tuple.destination.bytes.data(), 4);
+  return of(source, destination, rte_cpu_to_be_16(tuple.source_port),
+            rte_cpu_to_be_16(tuple.destination_port), tuple.protocol, side);
 }
 
 Tuple FlowKey4::tuple() const {

@@ -70,6 +70,27 @@ struct alignas(16) FlowKey4 {
 
   static FlowKey4 from(const Tuple& tuple, Side side);
   Tuple tuple() const;
+  // Made in a register and stored in one piece: a key whose members were just written one by one
+  // makes its hash wait until they have left the store buffer.
+  static FlowKey4 of(std::uint32_t source, std::uint32_t destination, std::uint16_t source_port,
+                     std::uint16_t destination_port, std::uint8_t protocol, Side side) {
+    const std::uint64_t ports = source_port | std::uint64_t{destination_port} << 16;
+    const std::uint64_t rest = protocol | static_cast<std::uint64_t>(side) << 8;
+    return of(_mm_set_epi64x(static_cast<long long>(ports | rest << 32),
+                             static_cast<long long>(source | std::uint64_t{destination} << 32)));
+  }
+  static FlowKey4 of(__m128i vector) {
+    FlowKey4 key;
+    _mm_store_si128(reinterpret_cast<__m128i*>(&key), vector);
+    return key;
+  }
+  // What the answers arrive with, on the side `from`.
+  FlowKey4 answer(Side from) const {
+    const __m128i swapped = _mm_shuffle_epi8(
+        vector(), _mm_set_epi8(15, 14, -1, 12, 9, 8, 11, 10, 3, 2, 1, 0, 7, 6, 5, 4));
+    return of(_mm_or_si128(
+        swapped, _mm_set_epi32(static_cast<int>(static_cast<std::uint32_t>(from) << 8), 0, 0, 0)));
+  }
   __m128i vector() const { return _mm_load_si128(reinterpret_cast<const __m128i*>(this)); }
   bool operator==(const FlowKey4& other) const {
     const __m128i difference = _mm_xor_si128(vector(), other.vector());
@@ -109,7 +130,8 @@ class KeyHasher {
                               static_cast<long long>(seed ^ 0xd1b54a32d192ed03ULL))),
         second_(_mm_aesenc_si128(first_, _mm_set1_epi32(0x6a09e667))) {}
 
-  std::uint64_t operator()(const FlowKey4& key) const { return finish(mix(key.vector())); }
+  std::uint64_t operator()(const FlowKey4& key) const { return (*this)(key.vector()); }
+  std::uint64_t operator()(__m128i key) const { return finish(mix(key)); }
   std::uint64_t operator()(const FlowKey6& key) const {
     __m128i state = mix(key.vectors()[0]);
     state = _mm_aesenc_si128(_mm_xor_si128(state, key.vectors()[1]), second_);

@@ -80,11 +80,7 @@ void Worker::foresee(std::uint16_t first, std::uint16_t count, Side side) {
     chain_[static_cast<std::size_t>(position)]->foresee(guessed, context);
   }
   for (const FlowKey4& key : guessed) {
-    FlowKey4 answer = key;
-    std::swap(answer.source, answer.destination);
-    std::swap(answer.source_port, answer.destination_port);
-    answer.side = static_cast<std::uint8_t>(opposite(side));
-    sessions_->prefetch_for_attach(sessions_->hash(answer));
+    sessions_->prefetch_for_attach(sessions_->hash(key.answer(opposite(side))));
   }
 }
 

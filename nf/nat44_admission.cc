@@ -96,8 +96,9 @@ void Nat44::foresee(std::span<FlowKey4> openers, Context&) {
       continue;
     }
     const NatEndpoint external = mappings_.foresee({address, port, *protocol});
-    key.source = rte_cpu_to_be_32(external.address);
-    key.source_port = rte_cpu_to_be_16(external.port);
+    key = FlowKey4::of(rte_cpu_to_be_32(external.address), key.destination,
+                       rte_cpu_to_be_16(external.port), key.destination_port, key.protocol,
+                       Side::kInside);
   }
 }
 

@@ -29,13 +29,10 @@ std::uint64_t packed(const NatEndpoint& endpoint) {
          static_cast<std::uint64_t>(endpoint.protocol);
 }
 
-std::uint64_t hash_of(const KeyHasher& hasher, const NatEndpoint& endpoint, std::uint8_t side) {
-  FlowKey4 key{};
-  key.source = endpoint.address;
-  key.source_port = endpoint.port;
-  key.protocol = static_cast<std::uint8_t>(endpoint.protocol);
-  key.side = side;
-  return hasher(key);
+std::uint64_t hash_of(const KeyHasher& hasher, const NatEndpoint& endpoint, std::uint64_t side) {
+  const std::uint64_t rest = static_cast<std::uint64_t>(endpoint.protocol) | side << 8;
+  return hasher(_mm_set_epi64x(static_cast<long long>(endpoint.port | rest << 32),
+                               static_cast<long long>(endpoint.address)));
 }
 
 }  // namespace

@@ -113,6 +113,55 @@ inline bool is_as_expected(const std::uint8_t* frame, Ends ends, Checksums sums)
           static_cast<std::uint64_t>(found.udp ^ sums.udp)) == 0;
 }
 
+// One's complement sum of 16-bit words.
+inline std::uint32_t folded(std::uint64_t sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint32_t>((sum & 0xffff) + (sum >> 16));
+}
+
+// Whether both checksums are right, by the sum over all bytes of the packet as it lies there.
+inline bool has_right_checksums(const std::uint8_t* frame) {
+  const auto eight = [frame](std::uint32_t at) {
+    std::uint64_t words;
+    std::memcpy(&words, frame + at, sizeof(words));
+    return (words & UINT32_MAX) + (words >> 32);
+  };
+  std::uint32_t last_address;
+  std::uint16_t length;
+  std::uint16_t last;
+  std::memcpy(&last_address, frame + 30, 4);
+  std::memcpy(&length, frame + 38, 2);
+  std::memcpy(&last, frame + 58, 2);
+  constexpr std::uint64_t kProtocol = 17 << 8;
+  const std::uint64_t ip = eight(14) + eight(22) + last_address;
+  const std::uint64_t udp =
+      eight(26) + kProtocol + length + eight(34) + eight(42) + eight(50) + last;
+  return folded(ip) == 0xffff && folded(udp) == 0xffff;
+}
+
+// Whether what belongs to no flow is as it was written: all but ends, checksums and number.
+inline bool is_blank_beside(const std::uint8_t* frame) {
+  const auto* blank = reinterpret_cast<const __m256i*>(&kBlank);
+  // Bytes 24 to 37 and 40 to 45 are the flow's.
+  const __m256i first = _mm256_xor_si256(
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(frame)), _mm256_load_si256(blank));
+  const __m256i second =
+      _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(frame + 28)),
+                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kBlank.bytes + 28)));
+  const __m256i asked_first = _mm256_set_epi64x(0, -1, -1, -1);
+  const __m256i asked_second = _mm256_set_epi64x(-1, ~0xffffLL, 0xffffLL << 16, 0);
+  return _mm256_testz_si256(first, asked_first) & _mm256_testz_si256(second, asked_second);
+}
+
+// The checksums of the packet.
+inline Checksums checksums_in(const std::uint8_t* frame) {
+  Checksums found;
+  std::memcpy(&found.ip, frame + 24, 2);
+  std::memcpy(&found.udp, frame + 40, 2);
+  return found;
+}
+
 // The checksums of a packet with these ends, computed over all its bytes.
 Checksums full_checksums(Ends ends, std::uint32_t number);
 

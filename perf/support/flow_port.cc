@@ -98,8 +98,9 @@ void UdpPort::note(const rte_mbuf* mbuf) {
   Conversation& flow = flows_[number];
   std::memcpy(&flow.external_address, frame + 26, 4);
   std::memcpy(&flow.external_port, frame + 34, 2);
-  flow.outside = full_checksums(translated(number, flow), number);
-  wrong_ += !is_right<Side::kOutside>(mbuf);
+  flow.outside = checksums_in(frame);
+  wrong_ +=
+      !(has_right_checksums(frame) && is_blank_beside(frame) && is_right<Side::kOutside>(mbuf));
   untranslated_ += flow.external_address == outward(number).source();
 }
 
