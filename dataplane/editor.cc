@@ -53,38 +53,17 @@ void update_udp(std::uint8_t* checksum, ChecksumDelta delta) {
 
 // --- the fast path -----------------------------------------------------------------------------
 
-EffectId AddressRewrite::Effects::of(End end, std::uint8_t flags, std::uint8_t protocol,
-                                     Ledger& ledger) {
-  const std::size_t kind = protocol == IPPROTO_UDP ? 0 : protocol == IPPROTO_TCP ? 1 : 2;
-  EffectId& id = ids_[(kind * 4 + flags) * 2 + static_cast<std::size_t>(end)];
-  if (id != kUnknown) return id;
-  const bool source = end == End::kSource;
+EffectId AddressRewrite::Effects::ask(const AddressRewrite& rewrite, std::uint8_t protocol,
+                                      Ledger& ledger) {
+  const bool source = rewrite.end == End::kSource;
   FieldSet fields;
-  if ((flags & kChangesAddress) != 0) fields.insert(source ? Field::kIpSrc : Field::kIpDst);
-  if ((flags & kChangesPort) != 0) {
+  if ((rewrite.flags & kChangesAddress) != 0) {
+    fields.insert(source ? Field::kIpSrc : Field::kIpDst);
+  }
+  if ((rewrite.flags & kChangesPort) != 0) {
     fields.insert(source ? source_port_field(protocol) : destination_port_field(protocol));
   }
-  return id = ledger.intern(function_, fields);
-}
-
-AddressRewrite AddressRewrite::between(const Endpoint& before, const Endpoint& after, End end,
-                                       std::uint8_t protocol, Effects& effects, Ledger& ledger) {
-  AddressRewrite rewrite;
-  rewrite.end = end;
-  rewrite.port = after.port;
-  std::memcpy(rewrite.address.data(), &after.address, 4);
-  ChecksumDelta address_delta;
-  address_delta.replace32(before.address, after.address);
-  ChecksumDelta transport;
-  transport.replace16(before.port, after.port);
-  rewrite.ip_delta = address_delta.folded();
-  // ICMP has no pseudo-header: only the identifier counts.
-  if (protocol != IPPROTO_ICMP) transport.add(address_delta);
-  rewrite.transport_delta = transport.folded();
-  if (before.address != after.address) rewrite.flags |= kChangesAddress;
-  if (before.port != after.port) rewrite.flags |= kChangesPort;
-  rewrite.effect = effects.of(end, rewrite.flags, protocol, ledger);
-  return rewrite;
+  return ids_[place_of(rewrite, protocol)] = ledger.intern(function_, fields);
 }
 
 AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, End end,
@@ -96,8 +75,10 @@ AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, 
     std::memcpy(&endpoint.address, address.bytes.data(), 4);
     return endpoint;
   };
-  Effects effects(function);
-  return between(end_of(before), end_of(after), end, before.protocol, effects, ledger);
+  AddressRewrite made;
+  made.set(end_of(before), end_of(after), end, before.protocol);
+  made.effect = Effects(function).of(made, before.protocol, ledger);
+  return made;
 }
 
 void AddressRewrite::apply_without_udp(Packet& packet, Ledger& ledger) const {

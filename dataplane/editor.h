@@ -10,6 +10,7 @@
 // Editing a field to the value it has is no effect. Fields: field.h.
 #pragma once
 
+#include <netinet/in.h>
 #include <rte_ip.h>
 #include <rte_udp.h>
 
@@ -48,15 +49,25 @@ struct AddressRewrite {
   class Effects {
    public:
     explicit Effects(FunctionId function) : function_(function) { ids_.fill(kUnknown); }
-    EffectId of(End end, std::uint8_t flags, std::uint8_t protocol, Ledger& ledger);
+    EffectId of(const AddressRewrite& rewrite, std::uint8_t protocol, Ledger& ledger) {
+      const EffectId known = ids_[place_of(rewrite, protocol)];
+      return known != kUnknown ? known : ask(rewrite, protocol, ledger);
+    }
 
    private:
+    static std::size_t place_of(const AddressRewrite& rewrite, std::uint8_t protocol) {
+      const std::size_t kind = protocol == IPPROTO_UDP ? 0 : protocol == IPPROTO_TCP ? 1 : 2;
+      const std::size_t changed = rewrite.flags & (kChangesAddress | kChangesPort);
+      return (kind * 4 + changed) * 2 + static_cast<std::size_t>(rewrite.end);
+    }
+    EffectId ask(const AddressRewrite& rewrite, std::uint8_t protocol, Ledger& ledger);
     static constexpr EffectId kUnknown = UINT16_MAX;
     FunctionId function_;
     std::array<EffectId, 2 * 4 * 3> ids_;
   };
-  static AddressRewrite between(const Endpoint& before, const Endpoint& after, End end,
-                                std::uint8_t protocol, Effects& effects, Ledger& ledger);
+  // Makes it what changes `before` to `after`, but for the effect. In place: a rewrite that is made
+  // elsewhere and copied would wait for its own members to leave the store buffer.
+  void set(Endpoint before, Endpoint after, End which, std::uint8_t protocol);
   // From the tuple as it comes to the function to the tuple as it leaves; one end may differ.
   static AddressRewrite between(const Tuple& before, const Tuple& after, End end,
                                 FunctionId function, Ledger& ledger);
@@ -68,6 +79,22 @@ struct AddressRewrite {
   void apply_without_udp(Packet& packet, Ledger& ledger) const;
 };
 static_assert(sizeof(AddressRewrite) == 14);
+
+inline void AddressRewrite::set(Endpoint before, Endpoint after, End which, std::uint8_t protocol) {
+  ChecksumDelta address_delta;
+  address_delta.replace32(before.address, after.address);
+  ChecksumDelta transport;
+  transport.replace16(before.port, after.port);
+  // ICMP has no pseudo-header: only the identifier counts.
+  if (protocol != IPPROTO_ICMP) transport.add(address_delta);
+  std::memcpy(address.data(), &after.address, 4);
+  port = after.port;
+  ip_delta = address_delta.folded();
+  transport_delta = transport.folded();
+  end = which;
+  flags = static_cast<std::uint8_t>((before.address != after.address) * kChangesAddress |
+                                    (before.port != after.port) * kChangesPort);
+}
 
 inline void AddressRewrite::apply(Packet& packet, Ledger& ledger) const {
   if (!changes()) return;

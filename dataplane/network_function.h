@@ -88,9 +88,37 @@ struct Admission {
 // The first packet of a flow on its way through the functions; or of a session whose slot of this
 // function is gone.
 struct Opening {
+  Opening(const Packet& opener, SessionId opened, std::uint8_t its_direction, bool exists)
+      : packet(opener),
+        ingress(opener.ingress),
+        egress(opposite(opener.ingress)),
+        session(opened),
+        direction(its_direction),
+        again(exists),
+        now(opener.time) {
+    if (is_ipv4()) {
+      four = opener.key4;
+    } else {
+      six = opener.key6;
+    }
+  }
+  bool is_ipv4() const { return packet.has(kIpv4); }
+  std::uint8_t protocol() const { return is_ipv4() ? four.protocol : six.protocol; }
+  // `four` or `six` in readable form.
+  Tuple tuple() const { return is_ipv4() ? four.tuple() : six.tuple(); }
+  void set_tuple(const Tuple& tuple) {
+    if (is_ipv4()) {
+      four = FlowKey4::from(tuple, ingress);
+    } else {
+      six = FlowKey6::from(tuple, ingress);
+    }
+  }
+
   const Packet& packet;
-  // The flow's tuple as it stands at this function. A translating function changes it.
-  Tuple tuple;
+  // The flow as it stands at this function, by the packet's version. A translating function changes
+  // it. The side in it means nothing.
+  FlowKey4 four;
+  FlowKey6 six;
   Side ingress;
   // Where the flow leaves. A function that turns it back sets it to `ingress`.
   Side egress;

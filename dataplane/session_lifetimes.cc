@@ -36,16 +36,24 @@ void SessionTable::reschedule(SessionId session) {
 void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
                                    const std::array<std::uint32_t, kMaxFunctions>& lifetimes_ms,
                                    Instant now) {
-  SessionHead& record = head(session);
+  const Half& h = half(session);
+  std::byte* const base = h.records.data() + std::size_t{session & ~kSixBit} * h.stride;
+  const auto in_record = [&](const SessionLayout::Place& place) {
+    return base + place.block * h.direction_stride + place.offset;
+  };
+  auto& record = *reinterpret_cast<SessionHead*>(in_record(layout_.head()));
   record.occupied = functions;
   record.state |= kLive;
-  FlowSide* const sides[2] = {&side(session, 0), &side(session, 1)};
+  FlowSide& there = *reinterpret_cast<FlowSide*>(base);
+  FlowSide& back = *reinterpret_cast<FlowSide*>(base + h.direction_stride);
   // Of a committed session either direction leaves where the other comes from.
-  const SideMask from[2] = {mask_of(sides[1]->egress()), mask_of(sides[0]->egress())};
-  auto* lives = reinterpret_cast<std::uint32_t*>(at(session, layout_.lives()));
+  const SideMask from_there = mask_of(back.egress());
+  const SideMask from_back = mask_of(there.egress());
+  auto* lives = reinterpret_cast<std::uint32_t*>(in_record(layout_.lives()));
   const auto bare = static_cast<std::uint32_t>(kBareLifetime / std::chrono::milliseconds(1));
   std::uint32_t first = functions == 0 ? bare : UINT32_MAX;
-  std::uint32_t least[2] = {first, first};
+  std::uint32_t least_there = first;
+  std::uint32_t least_back = first;
   for (std::uint32_t rest = functions; rest != 0; rest &= rest - 1) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
     const std::uint32_t lifetime = lifetimes_ms[function];
@@ -53,16 +61,13 @@ void SessionTable::establish_slots(SessionId session, std::uint16_t functions,
     const SideMask refreshed_by = slot.spec.refreshed_by;
     lives[slot.life] = lifetime;
     first = std::min(first, lifetime);
-    for (const std::uint8_t direction : {0, 1}) {
-      least[direction] =
-          (refreshed_by & from[direction]) != 0 ? std::min(least[direction], lifetime) : 0;
-    }
+    least_there = (refreshed_by & from_there) != 0 ? std::min(least_there, lifetime) : 0;
+    least_back = (refreshed_by & from_back) != 0 ? std::min(least_back, lifetime) : 0;
     slot_census_[function].created(now);
   }
-  for (const std::uint8_t direction : {0, 1}) {
-    sides[direction]->fresh = units_of_ms(first);
-    sides[direction]->lifetime = units_of_ms(least[direction]);
-  }
+  there.fresh = back.fresh = units_of_ms(first);
+  there.lifetime = units_of_ms(least_there);
+  back.lifetime = units_of_ms(least_back);
   census_.created(now);
   wheel_.schedule(wheel_index(session), now + std::chrono::milliseconds(first));
 }

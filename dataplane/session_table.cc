@@ -223,7 +223,7 @@ std::optional<SessionId> SessionTable::open(bool six, Instant now) {
   Half& h = six ? six_ : four_;
   std::uint32_t number = h.free;
   if (number != UINT32_MAX) {
-    h.free = side(number | (six ? kSixBit : 0), 0).fresh;
+    h.free = h.side(number << 1)->fresh;
     prefetch_record(h, h.free);
   } else if (h.used < capacity_) {
     number = h.used++;
@@ -232,15 +232,21 @@ std::optional<SessionId> SessionTable::open(bool six, Instant now) {
     census_.refused();
     return std::nullopt;
   }
-  const SessionId session = number | (six ? kSixBit : 0);
-  std::memset(h.records.data() + std::size_t{number} * h.stride, 0, h.stride);
-  head(session).state = kTaken;
-  for (const std::uint8_t direction : {0, 1}) {
-    FlowSide& half_record = side(session, direction);
-    half_record.last_seen = now;
-    half_record.marks = direction;
+  std::byte* const base = h.records.data() + std::size_t{number} * h.stride;
+  const __m256i zero = _mm256_setzero_si256();
+  for (std::uint32_t at = 0; at < h.stride; at += sizeof(zero)) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(base + at), zero);
   }
-  return session;
+  const SessionLayout::Place& head = layout_.head();
+  auto* taken =
+      reinterpret_cast<SessionHead*>(base + head.block * h.direction_stride + head.offset);
+  taken->state = kTaken;
+  for (const std::uint8_t direction : {0, 1}) {
+    auto* half_record = reinterpret_cast<FlowSide*>(base + direction * h.direction_stride);
+    half_record->last_seen = now;
+    half_record->marks = direction;
+  }
+  return number | (six ? kSixBit : 0);
 }
 
 template <typename Key>

@@ -123,7 +123,8 @@ class Worker final : public SlotOwner {
   std::uint32_t expiry_budget();
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
-  FlowSide* find_live(Packet& packet);
+  // `hash` becomes that of the packet's key.
+  FlowSide* find_live(Packet& packet, std::uint64_t& hash);
   // A SYN for a session that its endpoints ended takes its place, if the functions admit it.
   bool reopens(Packet& packet, const FlowSide* flow) const;
   bool resolve_later_fragment(Packet& packet);
@@ -148,15 +149,18 @@ class Worker final : public SlotOwner {
   void end_turn(Instant now);
 
   // Admission (worker_admission.cc).
-  // `replaced`: the session that has the packet's key and gives way, or kNoSession.
-  bool open_session(Packet& packet, SessionId replaced);
+  // `hash`: of the packet's key. `replaced`: the session that has the key and gives way, or
+  // kNoSession.
+  bool open_session(Packet& packet, std::uint64_t hash, SessionId replaced);
   bool complete_session(Packet& packet, FlowSide* flow);
   bool run_admission(Opening& opening, std::uint16_t needed, Packet& packet);
   void undo_admission(const Opening& opening);
-  bool connect(const Opening& opening);
+  bool connect(const Opening& opening, std::uint64_t hash);
+  template <typename Key>
+  static Key answer_of(const Opening& opening);
   // Gives the direction of the flow's answers its key, if that can be had; and this one's, if any.
   template <typename Key>
-  bool attach_answers(const Opening& opening, const Key* arriving);
+  bool attach_answers(const Opening& opening, const Key* arriving, std::uint64_t hash);
   bool make_way(const FlowSide* other, const Opening& opening);
   void clear_slots(SessionId session, std::uint16_t functions);
   void occupy_accepted(const Opening& opening);
@@ -201,7 +205,7 @@ class Worker final : public SlotOwner {
   std::array<std::vector<Packet>, kSides> outgoing_packets_;  // while observed
   bool reorder_ = false;  // this turn something left out of its cause's order
   // What run_admission() found, per function.
-  std::array<Admission, kMaxFunctions> admissions_;
+  std::array<Nanos, kMaxFunctions> lifetimes_;
   std::uint16_t accepted_ = 0;
   std::uint16_t passed_ = 0;
   std::vector<SessionId> ended_;

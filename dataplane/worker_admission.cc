@@ -8,8 +8,18 @@
 #include "dataplane/worker.h"
 
 namespace glassbox {
+namespace {
 
-bool Worker::open_session(Packet& packet, SessionId replaced) {
+// What a function that still knows the session makes of the tuple.
+void translate_by(const NetworkFunction& function, Opening& opening, Context& context) {
+  Tuple tuple = opening.tuple();
+  function.translate(opening.session, opening.direction, tuple, opening.egress, context);
+  opening.set_tuple(tuple);
+}
+
+}  // namespace
+
+bool Worker::open_session(Packet& packet, std::uint64_t hash, SessionId replaced) {
   table_changed_ = true;
   const std::optional<SessionId> session = sessions_->open(packet.has(kIpv6), packet.time);
   if (!session) {
@@ -17,10 +27,7 @@ bool Worker::open_session(Packet& packet, SessionId replaced) {
     rte_pktmbuf_free(packet.mbuf);
     return false;
   }
-  Opening opening{packet,         packet.arriving_tuple(),
-                  packet.ingress, opposite(packet.ingress),
-                  *session,       0,
-                  false,          packet.time};
+  Opening opening(packet, *session, 0, false);
   if (!run_admission(opening, UINT16_MAX, packet)) {
     sessions_->abandon(*session);
     return false;
@@ -28,7 +35,7 @@ bool Worker::open_session(Packet& packet, SessionId replaced) {
   if (replaced != kNoSession && sessions_->live(replaced)) {
     sessions_->close(replaced, Ending::kClosed, packet.time);
   }
-  if (!connect(opening)) {
+  if (!connect(opening, hash)) {
     undo_admission(opening);
     sessions_->abandon(*session);
     drop_here(packet, DataplaneReason::kSessionConflict);
@@ -37,7 +44,7 @@ bool Worker::open_session(Packet& packet, SessionId replaced) {
   }
   const auto slots = static_cast<std::uint16_t>(accepted_ & sessions_->layout().users());
   sessions_->establish(
-      *session, slots, [&](FunctionId f) { return admissions_[f].lifetime; }, packet.time);
+      *session, slots, [&](FunctionId f) { return lifetimes_[f]; }, packet.time);
   join(packet, &sessions_->side(*session, 0));
   return true;
 }
@@ -45,36 +52,37 @@ bool Worker::open_session(Packet& packet, SessionId replaced) {
 // Asks the functions in `needed`, in the order in which the packet meets them. False: one refused;
 // what was accepted is undone and the packet has been dropped.
 bool Worker::run_admission(Opening& opening, std::uint16_t needed, Packet& packet) {
-  accepted_ = passed_ = 0;
-  const bool outward = opening.ingress == Side::kInside;
+  std::uint32_t accepted = 0;
+  std::uint32_t passed = 0;
+  const int step = opening.ingress == Side::kInside ? 1 : -1;
   const int count = static_cast<int>(chain_.size());
-  for (int i = 0; i < count && opening.egress != opening.ingress; ++i) {
-    const auto function = static_cast<FunctionId>(outward ? i : count - 1 - i);
-    const auto bit = static_cast<std::uint16_t>(1u << function);
+  const int end = step == 1 ? count : -1;
+  for (int i = step == 1 ? 0 : count - 1; i != end && opening.egress != opening.ingress;
+       i += step) {
+    const auto function = static_cast<FunctionId>(i);
+    const std::uint32_t bit = 1u << function;
     Context context(*this, function, opening.now);
-    if ((needed & bit) == 0) {
+    if ((needed & bit) == 0) [[unlikely]] {
       if (sessions_->occupied(opening.session, function)) {
-        chain_[function]->translate(opening.session, opening.direction, opening.tuple,
-                                    opening.egress, context);
+        translate_by(*chain_[function], opening, context);
       }
       continue;
     }
     const Admission admission = chain_[function]->admit(opening, context);
-    admissions_[function] = admission;
-    switch (admission.answer) {
-      case Admission::Answer::kAccept:
-        accepted_ |= bit;
-        break;
-      case Admission::Answer::kPass:
-        passed_ |= bit;
-        break;
-      case Admission::Answer::kRefuse:
-      case Admission::Answer::kReject:
-        undo_admission(opening);
-        refuse(packet, function, admission);
-        return false;
+    if (admission.answer == Admission::Answer::kAccept) {
+      accepted |= bit;
+      lifetimes_[function] = admission.lifetime;
+    } else if (admission.answer == Admission::Answer::kPass) {
+      passed |= bit;
+    } else {
+      accepted_ = static_cast<std::uint16_t>(accepted);
+      undo_admission(opening);
+      refuse(packet, function, admission);
+      return false;
     }
   }
+  accepted_ = static_cast<std::uint16_t>(accepted);
+  passed_ = static_cast<std::uint16_t>(passed);
   return true;
 }
 
@@ -105,32 +113,43 @@ bool Worker::make_way(const FlowSide* other, const Opening& opening) {
   return true;
 }
 
-template <typename Key>
-bool Worker::attach_answers(const Opening& opening, const Key* arriving) {
-  const Key answer = Key::from(opening.tuple.reversed(), opening.egress);
-  const std::uint64_t hash = sessions_->hash(answer);
-  if (!make_way(sessions_->find(answer, hash), opening)) return false;
-  if (arriving != nullptr && !sessions_->attach(opening.session, opening.direction, *arriving,
-                                                sessions_->hash(*arriving), opening.egress)) {
-    return false;
-  }
-  const std::uint8_t back = opening.direction ^ 1;
-  // Nobody has it: make_way() saw to that, unless the packet's own key is the answer's, too.
-  if (arriving != nullptr && *arriving == answer) return false;
-  return sessions_->attach_absent(opening.session, back, answer, hash, opening.ingress);
+// What the flow's answers arrive with.
+template <>
+inline FlowKey4 Worker::answer_of<FlowKey4>(const Opening& opening) {
+  return opening.four.answer(opening.egress);
+}
+template <>
+inline FlowKey6 Worker::answer_of<FlowKey6>(const Opening& opening) {
+  return FlowKey6::from(opening.six.tuple().reversed(), opening.egress);
 }
 
-// Makes the session findable by what arrives in either direction.
-bool Worker::connect(const Opening& opening) {
+template <typename Key>
+bool Worker::attach_answers(const Opening& opening, const Key* arriving, std::uint64_t hash) {
+  const Key answer = answer_of<Key>(opening);
+  // Turned back to where it comes from: one key cannot be both directions'.
+  if (arriving != nullptr && *arriving == answer) return false;
+  const std::uint64_t answer_hash = sessions_->hash(answer);
+  if (!make_way(sessions_->find(answer, answer_hash), opening)) return false;
+  // Nobody has either key: the packet found no session, and make_way() saw to the answers'.
+  if (arriving != nullptr && !sessions_->attach_absent(opening.session, opening.direction,
+                                                       *arriving, hash, opening.egress)) {
+    return false;
+  }
+  return sessions_->attach_absent(opening.session, opening.direction ^ 1, answer, answer_hash,
+                                  opening.ingress);
+}
+
+// Makes the session findable by what arrives in either direction. `hash`: of the packet's key.
+bool Worker::connect(const Opening& opening, std::uint64_t hash) {
   const Packet& packet = opening.packet;
-  return packet.has(kIpv4) ? attach_answers(opening, &packet.key4)
-                           : attach_answers(opening, &packet.key6);
+  return opening.is_ipv4() ? attach_answers(opening, &packet.key4, hash)
+                           : attach_answers(opening, &packet.key6, hash);
 }
 
 void Worker::occupy_accepted(const Opening& opening) {
   for (std::uint32_t rest = accepted_ & sessions_->layout().users(); rest != 0; rest &= rest - 1) {
     const auto function = static_cast<FunctionId>(__builtin_ctz(rest));
-    sessions_->occupy(opening.session, function, admissions_[function].lifetime, opening.direction,
+    sessions_->occupy(opening.session, function, lifetimes_[function], opening.direction,
                       opening.now);
   }
 }
@@ -147,24 +166,21 @@ bool Worker::complete_session(Packet& packet, FlowSide* flow) {
   const SessionId session = sessions_->id_of(flow);
   const std::uint8_t direction = flow->direction();
   const std::uint8_t back = direction ^ 1;
-  Opening opening{packet,         packet.arriving_tuple(),
-                  packet.ingress, opposite(packet.ingress),
-                  session,        direction,
-                  true,           packet.time};
+  Opening opening(packet, session, direction, true);
   const std::uint16_t needed = sessions_->needs(session);
   if (!run_admission(opening, needed, packet)) {
     clear_slots(session, needed);
     return false;
   }
   // A different translation gives the other direction a different key.
-  const Tuple answer = opening.tuple.reversed();
+  const Tuple answer = opening.tuple().reversed();
   const bool moved = !sessions_->attached(session, back) ||
                      sessions_->arriving(session, back) != answer ||
                      sessions_->ingress(session, back) != opening.egress;
   if (moved) {
     sessions_->detach(session, back);
-    if (!(packet.has(kIpv4) ? attach_answers<FlowKey4>(opening, nullptr)
-                            : attach_answers<FlowKey6>(opening, nullptr))) {
+    if (!(packet.has(kIpv4) ? attach_answers<FlowKey4>(opening, nullptr, 0)
+                            : attach_answers<FlowKey6>(opening, nullptr, 0))) {
       undo_admission(opening);
       clear_slots(session, needed);
       drop_here(packet, DataplaneReason::kSessionConflict);

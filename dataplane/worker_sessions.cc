@@ -110,9 +110,10 @@ bool Worker::reopens(Packet& packet, const FlowSide* flow) const {
 }
 
 // The packet's session if it is live now; sessions that have run out end here.
-FlowSide* Worker::find_live(Packet& packet) {
-  FlowSide* flow = packet.has(kIpv4) ? sessions_->find(packet.key4, sessions_->hash(packet.key4))
-                                     : sessions_->find(packet.key6, sessions_->hash(packet.key6));
+FlowSide* Worker::find_live(Packet& packet, std::uint64_t& hash) {
+  hash = packet.has(kIpv4) ? sessions_->hash(packet.key4) : sessions_->hash(packet.key6);
+  FlowSide* flow =
+      packet.has(kIpv4) ? sessions_->find(packet.key4, hash) : sessions_->find(packet.key6, hash);
   if (flow == nullptr) return nullptr;
   const SessionId session = sessions_->id_of(flow);
   if (!flow->fresh_at(packet.time)) {
@@ -137,7 +138,8 @@ bool Worker::resolve(Packet& packet) {
 }
 
 bool Worker::resolve_session(Packet& packet) {
-  FlowSide* flow = find_live(packet);
+  std::uint64_t hash;
+  FlowSide* flow = find_live(packet, hash);
   if (packet.has(kRelated)) {
     packet.flow = flow;
     if (flow != nullptr) packet.egress = flow->egress();
@@ -145,11 +147,11 @@ bool Worker::resolve_session(Packet& packet) {
   }
   if (flow == nullptr) {
     // A later fragment cannot open a flow: its first one did, or was refused.
-    return packet.has(kLaterFragment) || open_session(packet, kNoSession);
+    return packet.has(kLaterFragment) || open_session(packet, hash, kNoSession);
   }
   if (reopens(packet, flow)) {
     run_earlier();
-    return open_session(packet, sessions_->id_of(flow));
+    return open_session(packet, hash, sessions_->id_of(flow));
   }
   if (flow->incomplete()) return complete_session(packet, flow);
   join(packet, flow);

@@ -157,7 +157,9 @@ class Firewall final : public NetworkFunction {
     if (packet.has(kRelated) || (policy_.strict && !opens(packet))) {
       return Admission::refuse(id(FirewallReason::kNoState));
     }
-    const Judgement judged = judge(asked_tuple(opening.tuple, packet), opening.ingress);
+    const Judgement judged = opening.is_ipv4()
+                                 ? judge(asked_key(opening.four, packet), opening.ingress)
+                                 : judge(asked_tuple(opening.tuple(), packet), opening.ingress);
     count(judged, opening.ingress);
     const ReasonId reason = reason_of(judged);
     if (judged.action == RuleAction::kDrop) return Admission::refuse(reason);
@@ -200,7 +202,8 @@ class Firewall final : public NetworkFunction {
     return packet.protocol == IPPROTO_IGMP && packet.has(kIpv4);
   }
 
-  Judgement judge(const Tuple& asked, Side ingress) const {
+  template <typename Asked>
+  Judgement judge(const Asked& asked, Side ingress) const {
     return judge_by(rules_forgotten_ ? kNoRule : matcher_.match(asked, ingress), ingress);
   }
   Judgement judge_by(RuleNumber rule, Side ingress) const {

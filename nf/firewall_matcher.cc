@@ -177,6 +177,14 @@ std::uint64_t heap_in_use() {
 }
 
 template <typename Question>
+RuleNumber answer_to(const rte_acl_ctx* context, const Question& question) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(&question);
+  std::uint32_t number = 0;
+  rte_acl_classify(context, &data, &number, 1, 1);
+  return static_cast<RuleNumber>(number);
+}
+
+template <typename Question>
 RuleNumber ask(const rte_acl_ctx* context, const Tuple& tuple, Side ingress) {
   if (context == nullptr) return kNoRule;
   Question question{};
@@ -186,10 +194,7 @@ RuleNumber ask(const rte_acl_ctx* context, const Tuple& tuple, Side ingress) {
   std::memcpy(question.destination, tuple.destination.bytes.data(), sizeof(question.destination));
   question.source_port = rte_cpu_to_be_16(tuple.source_port);
   question.destination_port = rte_cpu_to_be_16(tuple.destination_port);
-  const auto* data = reinterpret_cast<const std::uint8_t*>(&question);
-  std::uint32_t number = 0;
-  rte_acl_classify(context, &data, &number, 1, 1);
-  return static_cast<RuleNumber>(number);
+  return answer_to(context, question);
 }
 
 }  // namespace
@@ -204,6 +209,17 @@ RuleMatcher::RuleMatcher(std::span<const FirewallRule> rules, const Location& wh
 RuleNumber RuleMatcher::match(const Tuple& tuple, Side ingress) const {
   return tuple.version() == 4 ? ask<Question4>(four_.get(), tuple, ingress)
                               : ask<Question6>(six_.get(), tuple, ingress);
+}
+
+RuleNumber RuleMatcher::search(const FlowKey4& key, Side ingress) const {
+  Question4 question{};
+  question.protocol = key.protocol;
+  question.side = rte_cpu_to_be_32(static_cast<std::uint32_t>(ingress));
+  std::memcpy(question.source, &key.source, sizeof(question.source));
+  std::memcpy(question.destination, &key.destination, sizeof(question.destination));
+  question.source_port = key.source_port;
+  question.destination_port = key.destination_port;
+  return answer_to(four_.get(), question);
 }
 
 }  // namespace glassbox

@@ -21,10 +21,16 @@ class RuleMatcher {
 
   // The first rule that matches. `tuple` is as asked_tuple() gives it.
   RuleNumber match(const Tuple& tuple, Side ingress) const;
+  // The same for the packed form, for the first packet of every flow. As asked_key() gives it.
+  RuleNumber match(const FlowKey4& key, Side ingress) const {
+    return four_ == nullptr ? kNoRule : search(key, ingress);
+  }
   // Of the EAL heap, by all that was compiled.
   std::uint64_t bytes() const { return bytes_; }
 
  private:
+  RuleNumber search(const FlowKey4& key, Side ingress) const;
+
   struct Free {
     void operator()(rte_acl_ctx* context) const { rte_acl_free(context); }
   };

@@ -10,6 +10,9 @@
 // source port: asked_tuple() makes it so. `icmp_type` is a destination port in disguise, then.
 #pragma once
 
+#include <netinet/in.h>
+#include <rte_icmp.h>
+
 #include <array>
 #include <optional>
 #include <span>
@@ -89,5 +92,14 @@ std::vector<FirewallRule> read_rules(const Settings::Rows& rows, const Location&
 Tuple asked_tuple(const Tuple& opener);
 // The same for a packet at hand: an ICMP answer is asked about by its own type.
 Tuple asked_tuple(const Tuple& tuple, const Packet& packet);
+// The same in packed form.
+inline FlowKey4 asked_key(const FlowKey4& key, const Packet& packet) {
+  if (key.protocol != IPPROTO_ICMP) return key;
+  std::uint16_t type = key.destination_port;
+  if (packet.has(kIcmp)) {
+    type = rte_cpu_to_be_16(packet.at_offset<rte_icmp_hdr>(packet.l4)->icmp_type);
+  }
+  return FlowKey4::of(key.source, key.destination, 0, type, key.protocol, Side::kInside);
+}
 
 }  // namespace glassbox

@@ -145,9 +145,9 @@ Admission Http::admit(Opening& opening, Context& context) {
   const Packet& packet = opening.packet;
   constexpr std::uint8_t kMarks = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
   // Only a connection that opens now can be read from its beginning.
-  if (opening.tuple.protocol != IPPROTO_TCP || !packet.has(kTcp) ||
+  if (opening.protocol() != IPPROTO_TCP || !packet.has(kTcp) ||
       (packet.tcp_flags & kMarks) != RTE_TCP_SYN_FLAG ||
-      !ports_.contains(opening.tuple.destination_port)) {
+      !ports_.contains(opening.tuple().destination_port)) {
     return Admission::pass();
   }
   if (free_.empty()) {

@@ -62,9 +62,9 @@ Inspect::Inspect(const Build& build)
 // --- sessions --------------------------------------------------------------------------------
 
 Admission Inspect::admit(Opening& opening, Context& context) {
-  const bool tcp = opening.tuple.protocol == IPPROTO_TCP && pool_.has_value();
+  const bool tcp = opening.protocol() == IPPROTO_TCP && pool_.has_value();
   // Without a rule that cuts a flow off there is nothing to remember of UDP.
-  const bool udp = opening.tuple.protocol == IPPROTO_UDP && rules_.enforces_udp();
+  const bool udp = opening.protocol() == IPPROTO_UDP && rules_.enforces_udp();
   if (!tcp && !udp) return Admission::pass();
   for (const std::uint8_t direction : {0, 1}) {
     slot_of(context.sessions().side(opening.session, direction), context).flags = kFollowed;

@@ -74,7 +74,7 @@ class Nat44 final : public NetworkFunction {
   };
   // What the two directions of a new session become.
   struct Plan {
-    Tuple before, after;
+    FlowKey4 after;
     AddressRewrite::End there;  // the end that packets like the opener have changed
     AddressRewrite::End back;   // and the end that answers have changed
     Mappings::Index mapping;
@@ -89,6 +89,9 @@ class Nat44 final : public NetworkFunction {
   Admission admit_outward(Opening& opening, PortClass protocol, Context& context);
   Admission admit_inward(Opening& opening, PortClass protocol, Context& context);
   Admission set_up(Opening& opening, const Plan& plan, PortClass protocol, Context& context);
+  // What changes one end of the packets of a direction.
+  void make_rewrite(const Opening& opening, std::uint8_t direction, AddressRewrite::Endpoint before,
+                    AddressRewrite::Endpoint after, AddressRewrite::End end, Context& context);
   Nanos lifetime(PortClass protocol, TcpState tcp) const;
 
   // nat44_packets.cc

@@ -13,10 +13,9 @@ Admission refused(Nat44::Reason reason) { return Admission::refuse(reason); }
 // Not: addresses that only mean something on their own link, or name no single host (RFC
 // 6890 2.2.2, RFC 5771, RFC 1112 4). Loopback addresses are translated like any other: captures are
 // taken there, and keeping martians out is a firewall's business.
-bool is_translatable(const IpAddress& address) {
-  const std::uint32_t value = address.v4_host_order();
-  const std::uint32_t first = value >> 24;
-  return first != 0 && (value >> 16) != 0xa9fe && first < 224;
+bool is_translatable(std::uint32_t address) {
+  const std::uint32_t first = address >> 24;
+  return first != 0 && (address >> 16) != 0xa9fe && first < 224;
 }
 
 bool is_lone_syn(std::uint8_t flags) { return (flags & (kTcpSyn | kTcpAck | kTcpRst)) == kTcpSyn; }
@@ -27,19 +26,25 @@ bool asks(const Packet& packet) {
   return type == 8 || type == 13 || type == 15 || type == 17;
 }
 
-AddressRewrite::Endpoint end_of(const Tuple& tuple, bool source) {
-  AddressRewrite::Endpoint end{
-      0, rte_cpu_to_be_16(source ? tuple.source_port : tuple.destination_port)};
-  std::memcpy(&end.address, (source ? tuple.source : tuple.destination).bytes.data(), 4);
-  return end;
+NatEndpoint source_of(const FlowKey4& key, PortClass protocol) {
+  return {rte_be_to_cpu_32(key.source), rte_be_to_cpu_16(key.source_port), protocol};
+}
+NatEndpoint destination_of(const FlowKey4& key, PortClass protocol) {
+  return {rte_be_to_cpu_32(key.destination), rte_be_to_cpu_16(key.destination_port), protocol};
+}
+FlowKey4 with_source(const FlowKey4& key, const NatEndpoint& end) {
+  return FlowKey4::of(rte_cpu_to_be_32(end.address), key.destination, rte_cpu_to_be_16(end.port),
+                      key.destination_port, key.protocol, Side::kInside);
+}
+FlowKey4 with_destination(const FlowKey4& key, const NatEndpoint& end) {
+  return FlowKey4::of(key.source, rte_cpu_to_be_32(end.address), key.source_port,
+                      rte_cpu_to_be_16(end.port), key.protocol, Side::kInside);
+}
+AddressRewrite::Endpoint end_of(const FlowKey4& key, bool source) {
+  return source ? AddressRewrite::Endpoint{key.source, key.source_port}
+                : AddressRewrite::Endpoint{key.destination, key.destination_port};
 }
 
-NatEndpoint source_of(const Tuple& tuple, PortClass protocol) {
-  return {tuple.source.v4_host_order(), tuple.source_port, protocol};
-}
-NatEndpoint destination_of(const Tuple& tuple, PortClass protocol) {
-  return {tuple.destination.v4_host_order(), tuple.destination_port, protocol};
-}
 std::uint8_t notes_of(Mappings::Origin origin) {
   switch (origin) {
     case Mappings::Origin::kCreated:
@@ -68,12 +73,13 @@ Nanos Nat44::lifetime(PortClass protocol, TcpState tcp) const {
 }
 
 Admission Nat44::admit(Opening& opening, Context& context) {
-  const Tuple& tuple = opening.tuple;
-  if (tuple.version() != 4) return pass_ipv6_ ? Admission::pass() : refused(kIpv6Refused);
-  const std::optional<PortClass> protocol = port_class_of(tuple.protocol);
+  if (!opening.is_ipv4()) return pass_ipv6_ ? Admission::pass() : refused(kIpv6Refused);
+  const FlowKey4& key = opening.four;
+  const std::optional<PortClass> protocol = port_class_of(key.protocol);
   if (!protocol) return pass_protocols_ ? Admission::pass() : refused(kProtocol);
-  if (!is_translatable(tuple.source) || !is_translatable(tuple.destination) ||
-      pool_.contains(tuple.source.v4_host_order())) {
+  const std::uint32_t source = rte_be_to_cpu_32(key.source);
+  if (!is_translatable(source) || !is_translatable(rte_be_to_cpu_32(key.destination)) ||
+      pool_.contains(source)) {
     return refused(kNotTranslatable);
   }
   if (*protocol == PortClass::kTcp && !accept_midstream_ &&
@@ -95,23 +101,20 @@ void Nat44::foresee(std::span<FlowKey4> openers, Context&) {
       mappings_.foresee_external({address, port, *protocol});
       continue;
     }
-    const NatEndpoint external = mappings_.foresee({address, port, *protocol});
-    key = FlowKey4::of(rte_cpu_to_be_32(external.address), key.destination,
-                       rte_cpu_to_be_16(external.port), key.destination_port, key.protocol,
-                       Side::kInside);
+    key = with_source(key, mappings_.foresee({address, port, *protocol}));
   }
 }
 
 Admission Nat44::admit_outward(Opening& opening, PortClass protocol, Context& context) {
   const NatSessions sessions{context.sessions(), context.self()};
-  const NatEndpoint inside = source_of(opening.tuple, protocol);
+  const NatEndpoint inside = source_of(opening.four, protocol);
   // An answer to a query that nobody asked has no identifier of its own to map (RFC 5508 REQ-1).
   if (protocol == PortClass::kIcmp && !asks(opening.packet)) return refused(kNoMapping);
   Mappings::Index peer = Mappings::kNone;
-  if (pool_.contains(opening.tuple.destination.v4_host_order())) {
+  if (pool_.contains(rte_be_to_cpu_32(opening.four.destination))) {
     // A query's identifier names its sender: it does not say whom behind the pool it is for.
     if (protocol == PortClass::kIcmp) return refused(kNoMapping);
-    peer = mappings_.find_external(destination_of(opening.tuple, protocol), sessions, opening.now);
+    peer = mappings_.find_external(destination_of(opening.four, protocol), sessions, opening.now);
     if (peer == Mappings::kNone) return refused(kNoMapping);
     // To its own external endpoint: what comes out is what the answer would be.
     if (mappings_.inside(peer) == inside) return refused(kNotTranslatable);
@@ -120,18 +123,14 @@ Admission Nat44::admit_outward(Opening& opening, PortClass protocol, Context& co
   if (acquired.origin == Mappings::Origin::kNoPorts) return refused(kNoPorts);
   if (acquired.origin == Mappings::Origin::kNoRecords) return refused(kMappingsFull);
 
-  Plan plan{.before = opening.tuple,
-            .after = opening.tuple,
+  Plan plan{.after = with_source(opening.four, mappings_.external(acquired.mapping)),
             .there = AddressRewrite::End::kSource,
             .back = AddressRewrite::End::kDestination,
             .mapping = acquired.mapping,
             .peer = peer,
             .notes = notes_of(acquired.origin)};
-  const NatEndpoint external = mappings_.external(acquired.mapping);
-  plan.after.source = IpAddress::v4(external.address);
-  plan.after.source_port = external.port;
   if (peer != Mappings::kNone) {
-    set_destination(plan.after, mappings_.inside(peer));
+    plan.after = with_destination(plan.after, mappings_.inside(peer));
     plan.back = AddressRewrite::End::kSource;  // answers, too, change both ends
     plan.notes |= NatSession::kHairpin;
     opening.egress = opening.ingress;
@@ -141,21 +140,29 @@ Admission Nat44::admit_outward(Opening& opening, PortClass protocol, Context& co
 
 Admission Nat44::admit_inward(Opening& opening, PortClass protocol, Context& context) {
   const NatSessions sessions{context.sessions(), context.self()};
-  const NatEndpoint external = destination_of(opening.tuple, protocol);
+  const NatEndpoint external = destination_of(opening.four, protocol);
   if (!pool_.contains(external.address)) return refused(kNotPool);
   // A query from outside is for the box, not for whoever happens to use its identifier.
   if (protocol == PortClass::kIcmp && asks(opening.packet)) return refused(kNoMapping);
   const Mappings::Index mapping = mappings_.find_external(external, sessions, opening.now);
   if (mapping == Mappings::kNone) return refused(kNoMapping);
 
-  Plan plan{.before = opening.tuple,
-            .after = opening.tuple,
+  Plan plan{.after = with_destination(opening.four, mappings_.inside(mapping)),
             .there = AddressRewrite::End::kDestination,
             .back = AddressRewrite::End::kSource,
             .mapping = mapping,
             .notes = NatSession::kUnanswered};
-  set_destination(plan.after, mappings_.inside(mapping));
   return set_up(opening, plan, protocol, context);
+}
+
+inline void Nat44::make_rewrite(const Opening& opening, std::uint8_t direction,
+                                AddressRewrite::Endpoint before, AddressRewrite::Endpoint after,
+                                AddressRewrite::End end, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  AddressRewrite& made = nat_rewrite(opening.session, direction, sessions);
+  made.set(before, after, end, opening.four.protocol);
+  made.effect = effects_.of(made, opening.four.protocol, context.ledger());
+  made.flags |= kNatBound;
 }
 
 Admission Nat44::set_up(Opening& opening, const Plan& plan, PortClass protocol, Context& context) {
@@ -184,22 +191,20 @@ Admission Nat44::set_up(Opening& opening, const Plan& plan, PortClass protocol, 
   mappings_.link(opening.session, 0, plan.mapping, !unanswered, sessions);
   if (plan.peer != Mappings::kNone) mappings_.link(opening.session, 1, plan.peer, true, sessions);
 
-  const auto rewrite = [&](std::uint8_t direction, const Tuple& before, const Tuple& after,
-                           bool source, AddressRewrite::End end) {
-    AddressRewrite& made = nat_rewrite(opening.session, direction, sessions);
-    made = AddressRewrite::between(end_of(before, source), end_of(after, source), end,
-                                   plan.before.protocol, effects_, context.ledger());
-    made.flags |= kNatBound;
-  };
   // What is the source of the one direction is the destination of the other.
-  rewrite(there, plan.before, plan.after, plan.there == AddressRewrite::End::kSource, plan.there);
-  rewrite(back, plan.after, plan.before, plan.back != AddressRewrite::End::kSource, plan.back);
+  const FlowKey4 before = opening.four;
+  const bool source = plan.there == AddressRewrite::End::kSource;
+  const bool answers_source = plan.back != AddressRewrite::End::kSource;
+  make_rewrite(opening, there, end_of(before, source), end_of(plan.after, source), plan.there,
+               context);
+  make_rewrite(opening, back, end_of(plan.after, answers_source), end_of(before, answers_source),
+               plan.back, context);
   const bool hairpin = plan.peer != Mappings::kNone;
   if (protocol == PortClass::kTcp || unanswered || hairpin) {
     watch_as_needed(opening.session, sessions);
     sessions.table.set_closing(opening.session, is_closing(slot.tcp) && !unanswered);
   }
-  opening.tuple = plan.after;
+  opening.four = plan.after;
   return Admission::accept(time);
 }
 

@@ -14,8 +14,6 @@ constexpr std::uint32_t kReclaimOnShortage = 256;
 // Keys per bucket of ten when all records are in use.
 constexpr double kIndexLoad = 8.0;
 
-// A session has two links; a node is one of them. Zero is no node.
-std::uint32_t node_of(SessionId session, std::uint32_t which) { return (session << 1 | which) + 1; }
 SessionId session_of(std::uint32_t node) { return (node - 1) >> 1; }
 
 std::uint64_t mixed(std::uint64_t value) {  // splitmix64's finalizer
@@ -27,12 +25,6 @@ std::uint64_t mixed(std::uint64_t value) {  // splitmix64's finalizer
 std::uint64_t packed(const NatEndpoint& endpoint) {
   return std::uint64_t{endpoint.address} << 32 | std::uint64_t{endpoint.port} << 8 |
          static_cast<std::uint64_t>(endpoint.protocol);
-}
-
-std::uint64_t hash_of(const KeyHasher& hasher, const NatEndpoint& endpoint, std::uint64_t side) {
-  const std::uint64_t rest = static_cast<std::uint64_t>(endpoint.protocol) | side << 8;
-  return hasher(_mm_set_epi64x(static_cast<long long>(endpoint.port | rest << 32),
-                               static_cast<long long>(endpoint.address)));
 }
 
 }  // namespace
@@ -57,17 +49,7 @@ Mappings::Mappings(const AddressPool& pool, const Options& options)
   hold_down_census_ = Census(bytes);
 }
 
-NatEndpoint Mappings::inside(Index mapping) const { return record(mapping).inside(); }
-NatEndpoint Mappings::external(Index mapping) const { return record(mapping).external(); }
-
 // --- lookup ------------------------------------------------------------------------------------
-
-std::uint64_t Mappings::hash_inside(const NatEndpoint& endpoint) const {
-  return hash_of(hasher_, endpoint, static_cast<std::uint8_t>(Side::kInside));
-}
-std::uint64_t Mappings::hash_external(const NatEndpoint& endpoint) const {
-  return hash_of(hasher_, endpoint, static_cast<std::uint8_t>(Side::kOutside));
-}
 
 Mappings::Index Mappings::lookup_inside(const NatEndpoint& inside, std::uint64_t hash) const {
   return by_inside_.find(hash, [&](KeyRef ref) { return record(ref).inside() == inside; });
@@ -132,17 +114,6 @@ Mappings::Acquired Mappings::acquire(const NatEndpoint& inside, const NatSession
   return {mapping, Origin::kRevived};
 }
 
-NatEndpoint Mappings::foresee(const NatEndpoint& inside) const {
-  by_inside_.prefetch_for_insert(hash_inside(inside));
-  const std::uint32_t number = pool_.paired_with(inside.address);
-  const NatEndpoint wanted{pool_.address(number), inside.port, inside.protocol};
-  if (options_.choice == PortChoice::kPreserve) {
-    foresee_external(wanted);
-    ports_.prefetch(number, wanted.protocol, wanted.port);
-  }
-  return wanted;
-}
-
 Mappings::Acquired Mappings::create(const NatEndpoint& inside, std::uint64_t hash,
                                     const NatSessions& sessions, Instant now) {
   const std::uint32_t number = pool_.paired_with(inside.address);
@@ -201,16 +172,17 @@ Mappings::Index Mappings::take_record() {
 
 bool Mappings::enter(Index mapping, const NatEndpoint& inside, std::uint64_t inside_hash,
                      const NatEndpoint& external) {
+  // Member by member: no second copy that would have to be read back at once.
   Record& made = record(mapping);
-  made = Record{.inside_address = inside.address,
-                .external_address = external.address,
-                .inside_port = inside.port,
-                .external_port = external.port,
-                .protocol = inside.protocol,
-                .state = State::kLive,
-                .scheduled = false,
-                .list = {},
-                .until = {}};
+  made.inside_address = inside.address;
+  made.external_address = external.address;
+  made.inside_port = inside.port;
+  made.external_port = external.port;
+  made.protocol = inside.protocol;
+  made.state = State::kLive;
+  made.scheduled = false;
+  made.list = {};
+  made.until = {};
   const auto of_inside = [&](KeyRef ref) { return hash_inside(record(ref).inside()); };
   const auto of_external = [&](KeyRef ref) { return hash_external(record(ref).external()); };
   if (by_inside_.insert(inside_hash, mapping, of_inside)) {
@@ -365,11 +337,6 @@ void Mappings::settle(Instant now) {
 }
 
 // --- the session list --------------------------------------------------------------------------
-
-void Mappings::link(SessionId session, std::uint32_t which, Index mapping, bool answered,
-                    const NatSessions& sessions) {
-  insert(node_of(session, which), mapping, answered ? Place::kFront : Place::kBack, sessions);
-}
 
 void Mappings::answered(SessionId session, const NatSessions& sessions) {
   const std::uint32_t node = node_of(session, 0);

@@ -108,8 +108,8 @@ class Mappings {
     by_external_.prefetch_for_insert(hash_external(external));
   }
 
-  NatEndpoint inside(Index mapping) const;
-  NatEndpoint external(Index mapping) const;
+  NatEndpoint inside(Index mapping) const { return record(mapping).inside(); }
+  NatEndpoint external(Index mapping) const { return record(mapping).external(); }
   // The mapping lives at least until then, `except`'s part in it left aside.
   Instant lasts_until(Index mapping, const NatSessions& sessions, SessionId except,
                       Instant now) const;
@@ -176,7 +176,10 @@ class Mappings {
   NatSession::Link& peer_link(SessionId session) const {
     return reinterpret_cast<NatSession::Link*>(peers_.data())[session];
   }
-  // A session's place in the list of a mapping, and one more than its number: 0 is none.
+  // A session has two links; a node is one of them, plus one: zero is no node.
+  static std::uint32_t node_of(SessionId session, std::uint32_t which) {
+    return (session << 1 | which) + 1;
+  }
   NatSession::Link& link_of(std::uint32_t node, const NatSessions& sessions) const;
   // How many links a session has.
   static std::uint32_t links(const NatSession& slot) {
@@ -186,8 +189,18 @@ class Mappings {
   static std::uint32_t sessions_of(const Record& record) {
     return record.scheduled ? 0 : record.list.first;
   }
-  std::uint64_t hash_inside(const NatEndpoint& endpoint) const;
-  std::uint64_t hash_external(const NatEndpoint& endpoint) const;
+  std::uint64_t hash_of(const NatEndpoint& endpoint, Side side) const {
+    const std::uint64_t rest =
+        static_cast<std::uint64_t>(endpoint.protocol) | static_cast<std::uint64_t>(side) << 8;
+    return hasher_(_mm_set_epi64x(static_cast<long long>(endpoint.port | rest << 32),
+                                  static_cast<long long>(endpoint.address)));
+  }
+  std::uint64_t hash_inside(const NatEndpoint& endpoint) const {
+    return hash_of(endpoint, Side::kInside);
+  }
+  std::uint64_t hash_external(const NatEndpoint& endpoint) const {
+    return hash_of(endpoint, Side::kOutside);
+  }
   Index lookup_inside(const NatEndpoint& inside, std::uint64_t hash) const;
   Index lookup_external(const NatEndpoint& external) const;
 
@@ -229,5 +242,28 @@ class Mappings {
   Census mapping_census_;
   Census hold_down_census_;
 };
+
+inline NatEndpoint Mappings::foresee(const NatEndpoint& inside) const {
+  by_inside_.prefetch_for_insert(hash_inside(inside));
+  const std::uint32_t number = pool_.paired_with(inside.address);
+  const NatEndpoint wanted{pool_.address(number), inside.port, inside.protocol};
+  if (options_.choice == PortChoice::kPreserve) {
+    foresee_external(wanted);
+    ports_.prefetch(number, wanted.protocol, wanted.port);
+  }
+  return wanted;
+}
+
+inline void Mappings::link(SessionId session, std::uint32_t which, Index mapping, bool answered,
+                           const NatSessions& sessions) {
+  const std::uint32_t node = node_of(session, which);
+  Record& owner = record(mapping);
+  if (which != 0 || owner.scheduled || owner.list.first != 0) {
+    return insert(node, mapping, answered ? Place::kFront : Place::kBack, sessions);
+  }
+  // The first of a mapping that was just made.
+  sessions.slot(session).link = {mapping + 1, 0, 0};
+  owner.list = {node, node};
+}
 
 }  // namespace glassbox

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "nf/nat44_ports.h"
 
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <cassert>
 
@@ -27,13 +25,6 @@ std::string text_of(const Prefix& prefix) {
 bool is_unicast(std::uint32_t address) {
   return (address >> 24) != 0 && (address >> 24) != 127 && (address >> 16) != 0xa9fe &&
          address < 0xe0000000;
-}
-
-// murmur3's finalizer: every bit of the result depends on every bit of the address.
-std::uint32_t mixed(std::uint32_t value) {
-  value = (value ^ (value >> 16)) * 0x85ebca6bu;
-  value = (value ^ (value >> 13)) * 0xc2b2ae35u;
-  return value ^ (value >> 16);
 }
 
 // The first free port in [from, to], of those in `parity`.
@@ -80,25 +71,6 @@ AddressPool::AddressPool(const std::vector<Prefix>& prefixes, const Location& wh
   if (size_ == 0) throw ConfigError(where, "pool: no addresses");
 }
 
-std::uint32_t AddressPool::address(std::uint32_t number) const {
-  for (const Span& span : spans_) {
-    if (number - span.number < span.count) return span.first + (number - span.number);
-  }
-  assert(false);
-  return 0;
-}
-
-std::optional<std::uint32_t> AddressPool::number_of(std::uint32_t address) const {
-  for (const Span& span : spans_) {
-    if (address - span.first < span.count) return span.number + (address - span.first);
-  }
-  return std::nullopt;
-}
-
-std::uint32_t AddressPool::paired_with(std::uint32_t inside_address) const {
-  return static_cast<std::uint32_t>((std::uint64_t{mixed(inside_address)} * size_) >> 32);
-}
-
 std::optional<PortRange> share_of(PortRange ports, std::uint32_t worker, std::uint32_t workers) {
   const std::uint64_t count = ports.last - ports.first + 1u;
   // Inner edges lie on even ports: every share but the last has as many even as odd ones.
@@ -111,19 +83,6 @@ std::optional<PortRange> share_of(PortRange ports, std::uint32_t worker, std::ui
   const std::uint64_t end = edge(worker + 1);
   if (end <= first) return std::nullopt;
   return PortRange{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(end - 1)};
-}
-
-std::optional<PortClass> port_class_of(std::uint8_t protocol) {
-  switch (protocol) {
-    case IPPROTO_UDP:
-      return PortClass::kUdp;
-    case IPPROTO_TCP:
-      return PortClass::kTcp;
-    case IPPROTO_ICMP:
-      return PortClass::kIcmp;
-    default:
-      return std::nullopt;
-  }
 }
 
 PortBook::PortBook(std::uint32_t addresses, PortRange share)
@@ -161,17 +120,6 @@ std::optional<std::uint16_t> PortBook::take(std::uint32_t address, PortClass pro
   ++map.count;
   ++taken_total_;
   return port;
-}
-
-bool PortBook::take_exactly(std::uint32_t address, PortClass protocol, std::uint16_t port) {
-  Bitmap& map = bitmap(address, protocol);
-  std::uint64_t& word = map.words[port / 64];
-  const std::uint64_t bit = std::uint64_t{1} << (port % 64);
-  if (!share_.contains(port) || (word & bit) != 0) return false;
-  word |= bit;
-  ++map.count;
-  ++taken_total_;
-  return true;
 }
 
 void PortBook::give_back(std::uint32_t address, PortClass protocol, std::uint16_t port) {

@@ -10,7 +10,10 @@
 //   PortBook     a bitmap for each (address, protocol). take() is bounded by one pass over it.
 #pragma once
 
+#include <netinet/in.h>
+
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -45,6 +48,30 @@ class AddressPool {
   std::uint32_t size_ = 0;
 };
 
+inline std::uint32_t AddressPool::address(std::uint32_t number) const {
+  for (const Span& span : spans_) {
+    if (number - span.number < span.count) return span.first + (number - span.number);
+  }
+  assert(false);
+  return 0;
+}
+
+inline std::optional<std::uint32_t> AddressPool::number_of(std::uint32_t address) const {
+  for (const Span& span : spans_) {
+    if (address - span.first < span.count) return span.number + (address - span.first);
+  }
+  return std::nullopt;
+}
+
+inline std::uint32_t AddressPool::paired_with(std::uint32_t inside_address) const {
+  // murmur3's finalizer: every bit of the result depends on every bit of the address.
+  std::uint32_t mixed = inside_address;
+  mixed = (mixed ^ (mixed >> 16)) * 0x85ebca6bu;
+  mixed = (mixed ^ (mixed >> 13)) * 0xc2b2ae35u;
+  mixed ^= mixed >> 16;
+  return static_cast<std::uint32_t>((std::uint64_t{mixed} * size_) >> 32);
+}
+
 // Worker `worker` of `workers` owns a run of the range that begins at an even port. Shares are
 // disjoint and cover the range. nullopt: the range has too few ports for it.
 std::optional<PortRange> share_of(PortRange ports, std::uint32_t worker, std::uint32_t workers);
@@ -54,7 +81,12 @@ enum class PortChoice : std::uint8_t { kPreserve, kRandom };
 // RFC 7857 5: mappings of different protocols are separate. ICMP queries have identifiers.
 enum class PortClass : std::uint8_t { kUdp, kTcp, kIcmp };
 inline constexpr std::size_t kPortClasses = 3;
-std::optional<PortClass> port_class_of(std::uint8_t protocol);
+constexpr std::optional<PortClass> port_class_of(std::uint8_t protocol) {
+  if (protocol == IPPROTO_UDP) return PortClass::kUdp;
+  if (protocol == IPPROTO_TCP) return PortClass::kTcp;
+  if (protocol == IPPROTO_ICMP) return PortClass::kIcmp;
+  return std::nullopt;
+}
 
 class PortBook {
  public:
@@ -96,5 +128,16 @@ class PortBook {
   HugeArray memory_;
   std::uint64_t taken_total_ = 0;
 };
+
+inline bool PortBook::take_exactly(std::uint32_t address, PortClass protocol, std::uint16_t port) {
+  Bitmap& map = bitmap(address, protocol);
+  std::uint64_t& word = map.words[port / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (port % 64);
+  if (!share_.contains(port) || (word & bit) != 0) return false;
+  word |= bit;
+  ++map.count;
+  ++taken_total_;
+  return true;
+}
 
 }  // namespace glassbox

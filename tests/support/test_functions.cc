@@ -136,7 +136,7 @@ void Keeper::packet(Packet& packet, Context& context) {
 
 Refuser::Refuser(bool reject) : TestFunction("refuser"), reject_(reject) {}
 Admission Refuser::admit(Opening& opening, Context&) {
-  if (opening.tuple.destination_port != 666) return Admission::pass();
+  if (opening.tuple().destination_port != 666) return Admission::pass();
   return reject_ ? Admission::reject(0) : Admission::refuse(0);
 }
 void Refuser::packet(Packet& packet, Context& context) {
@@ -156,7 +156,7 @@ PortDrawer::PortDrawer(PortRange ports, std::uint32_t worker, std::uint32_t work
 }
 
 Admission PortDrawer::admit(Opening& opening, Context& context) {
-  Tuple& tuple = opening.tuple;
+  Tuple tuple = opening.tuple();
   auto& slot = context.shared_slot<Slot>(opening.session);
   if (opening.ingress == Side::kOutside || tuple.protocol != 17) return Admission::refuse(0);
   if (free_.empty()) return Admission::refuse(1);
@@ -175,6 +175,7 @@ Admission PortDrawer::admit(Opening& opening, Context& context) {
     tuple.destination_port = peer.port;
     opening.egress = opening.ingress;
   }
+  opening.set_tuple(tuple);
   return Admission::accept(std::chrono::seconds(60));
 }
 
