@@ -187,6 +187,8 @@ class SessionTable {
   // A record with no keys and no slots. nullopt: full (counted as refused). The record that comes
   // after it is fetched into the cache.
   std::optional<SessionId> open(bool six, Instant now);
+  // The record of a session, to be read.
+  void prefetch_session(SessionId session) const;
   // The bucket that attach() will look at.
   void prefetch_for_attach(std::uint64_t hash) const { four_.index.prefetch_for_insert(hash); }
   // Gives a direction its key and egress, and makes it findable. False: another session has the key
@@ -365,6 +367,12 @@ inline std::byte* SessionTable::at(SessionId session, const SessionLayout::Place
   const Half& h = half(session);
   return h.records.data() + std::size_t{session & ~kSixBit} * h.stride +
          place.block * h.direction_stride + place.offset;
+}
+
+inline void SessionTable::prefetch_session(SessionId session) const {
+  const Half& h = half(session);
+  const std::byte* record = h.records.data() + std::size_t{session & ~kSixBit} * h.stride;
+  for (std::uint32_t line = 0; line < h.stride; line += 64) __builtin_prefetch(record + line);
 }
 
 inline bool SessionTable::attached(SessionId session, std::uint8_t direction) const {

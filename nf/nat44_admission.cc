@@ -2,6 +2,7 @@
 //
 // The slow path of nat44: how a flow gets its translation, and how that ends.
 #include <algorithm>
+#include <array>
 
 #include "nf/nat44.h"
 
@@ -90,18 +91,24 @@ Admission Nat44::admit(Opening& opening, Context& context) {
                                           : admit_inward(opening, *protocol, context);
 }
 
-void Nat44::foresee(std::span<FlowKey4> openers, Context&) {
+void Nat44::foresee(std::span<FlowKey4> openers, Context& context) {
+  const NatSessions sessions{context.sessions(), context.self()};
+  std::array<Mappings::Foresight, kMaxBatch> outward;
+  std::array<FlowKey4*, kMaxBatch> keys;
+  std::size_t count = 0;
   for (FlowKey4& key : openers) {
     const std::optional<PortClass> protocol = port_class_of(key.protocol);
     if (!protocol) continue;
-    const bool outward = key.side == static_cast<std::uint8_t>(Side::kInside);
-    const std::uint32_t address = rte_be_to_cpu_32(outward ? key.source : key.destination);
-    const std::uint16_t port = rte_be_to_cpu_16(outward ? key.source_port : key.destination_port);
-    if (!outward) {
-      mappings_.foresee_external({address, port, *protocol});
+    if (key.side == static_cast<std::uint8_t>(Side::kOutside)) {
+      mappings_.foresee_external(destination_of(key, *protocol));
       continue;
     }
-    key = with_source(key, mappings_.foresee({address, port, *protocol}));
+    outward[count].inside = source_of(key, *protocol);
+    keys[count++] = &key;
+  }
+  mappings_.foresee(std::span(outward.data(), count), sessions);
+  for (std::size_t i = 0; i < count; ++i) {
+    *keys[i] = with_source(*keys[i], outward[i].external);
   }
 }
 

@@ -16,17 +16,6 @@ constexpr double kIndexLoad = 8.0;
 
 SessionId session_of(std::uint32_t node) { return (node - 1) >> 1; }
 
-std::uint64_t mixed(std::uint64_t value) {  // splitmix64's finalizer
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
-  return value ^ (value >> 31);
-}
-
-std::uint64_t packed(const NatEndpoint& endpoint) {
-  return std::uint64_t{endpoint.address} << 32 | std::uint64_t{endpoint.port} << 8 |
-         static_cast<std::uint64_t>(endpoint.protocol);
-}
-
 }  // namespace
 
 NatSession::Link& Mappings::link_of(std::uint32_t node, const NatSessions& sessions) const {
@@ -148,8 +137,7 @@ std::optional<std::uint16_t> Mappings::take_port(const NatEndpoint& wanted, std:
     const Index other = lookup_external(wanted);
     if (other != kNone) freshen(other, sessions, now);
   }
-  // Chance is keyed by (seed, epoch, flow): a replay draws the same ports, a fresh epoch others.
-  const std::uint64_t chance = mixed(options_.chance ^ mixed(packed(inside)));
+  const std::uint64_t chance = chance_of(inside);
   const auto take = [&] {
     return ports_.take(number, protocol, wanted.port, options_.choice, chance);
   };

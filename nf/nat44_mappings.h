@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "dataplane/census.h"
 #include "dataplane/key_index.h"
@@ -100,9 +101,15 @@ class Mappings {
   // The live mapping of an inside endpoint; kNone without one.
   Index find_inside(const NatEndpoint& inside, const NatSessions& sessions, Instant now);
 
-  // Fetches what acquire() of an inside endpoint will look at. Returns the external endpoint that
-  // it most likely has or gets: a guess.
-  NatEndpoint foresee(const NatEndpoint& inside) const;
+  // What acquire() of many inside endpoints will look at is fetched in steps, each over all of
+  // them: what one step has fetched, the next one reads (nat44_foresight.cc).
+  struct Foresight {
+    NatEndpoint inside;
+    // Becomes the external endpoint that it most likely has or gets: a guess.
+    NatEndpoint external;
+    std::uint32_t number;  // of the pool address
+  };
+  void foresee(std::span<Foresight> all, const NatSessions& sessions) const;
   // The same for find_external().
   void foresee_external(const NatEndpoint& external) const {
     by_external_.prefetch_for_insert(hash_external(external));
@@ -213,6 +220,10 @@ class Mappings {
   // Ends a live mapping. Returns when its hold-down ends; kNever: it is free already.
   Instant end(Index mapping, Ending why, Instant when, Instant now);
   void release(Index mapping);
+  // Random ports are drawn by (seed, epoch, flow): a replay draws the same ones, a fresh epoch
+  // others.
+  std::uint64_t chance_of(const NatEndpoint& inside) const;
+  void foresee_first_session(const NatEndpoint& external, const NatSessions& sessions) const;
   Acquired create(const NatEndpoint& inside, std::uint64_t hash, const NatSessions& sessions,
                   Instant now);
   // `wanted`: the inside port on the pool address of that number.
@@ -242,17 +253,6 @@ class Mappings {
   Census mapping_census_;
   Census hold_down_census_;
 };
-
-inline NatEndpoint Mappings::foresee(const NatEndpoint& inside) const {
-  by_inside_.prefetch_for_insert(hash_inside(inside));
-  const std::uint32_t number = pool_.paired_with(inside.address);
-  const NatEndpoint wanted{pool_.address(number), inside.port, inside.protocol};
-  if (options_.choice == PortChoice::kPreserve) {
-    foresee_external(wanted);
-    ports_.prefetch(number, wanted.protocol, wanted.port);
-  }
-  return wanted;
-}
 
 inline void Mappings::link(SessionId session, std::uint32_t which, Index mapping, bool answered,
                            const NatSessions& sessions) {

@@ -10,7 +10,6 @@ namespace {
 constexpr std::uint64_t kAnyPort = ~std::uint64_t{0};
 constexpr std::uint64_t kEvenPorts = 0x5555555555555555;
 constexpr std::uint64_t kOddPorts = ~kEvenPorts;
-constexpr std::uint16_t kLastLowPort = 1023;  // RFC 4787 REQ-3a: well-known ports are a half
 
 std::string dotted(std::uint32_t address) {
   return std::to_string(address >> 24) + "." + std::to_string((address >> 16) & 255) + "." +
@@ -91,31 +90,34 @@ PortBook::PortBook(std::uint32_t addresses, PortRange share)
 std::optional<std::uint16_t> PortBook::find_free(const Bitmap& bitmap, PortRange within,
                                                  std::uint64_t parity, std::uint64_t chance) {
   if (within.last < within.first) return std::nullopt;
-  const std::uint32_t span = within.last - within.first + 1u;
-  const std::uint32_t start =
-      within.first +
-      static_cast<std::uint32_t>(((chance & 0xffffffff) * std::uint64_t{span}) >> 32);
+  const std::uint32_t start = start_in(within, chance);
   const auto found = first_free(bitmap.words.data(), start, within.last, parity);
   if (found || start == within.first) return found;
   return first_free(bitmap.words.data(), within.first, start - 1, parity);
 }
 
+std::optional<std::uint16_t> PortBook::choose(std::uint32_t address, PortClass protocol,
+                                              std::uint16_t wanted, PortChoice choice,
+                                              std::uint64_t chance) const {
+  const Bitmap& map = bitmap(address, protocol);
+  if (map.count == ports_per_address()) return std::nullopt;
+  if (choice == PortChoice::kPreserve) {
+    if (share_.contains(wanted) && !taken(address, protocol, wanted)) return wanted;
+    const PortRange half = half_of(wanted);
+    std::optional<std::uint16_t> port =
+        find_free(map, half, wanted % 2 == 0 ? kEvenPorts : kOddPorts, chance);
+    if (!port) port = find_free(map, half, kAnyPort, chance);
+    if (port) return port;
+  }
+  return find_free(map, share_, kAnyPort, chance);
+}
+
 std::optional<std::uint16_t> PortBook::take(std::uint32_t address, PortClass protocol,
                                             std::uint16_t wanted, PortChoice choice,
                                             std::uint64_t chance) {
+  const std::optional<std::uint16_t> port = choose(address, protocol, wanted, choice, chance);
+  if (!port) return std::nullopt;
   Bitmap& map = bitmap(address, protocol);
-  if (map.count == ports_per_address()) return std::nullopt;
-  std::optional<std::uint16_t> port;
-  if (choice == PortChoice::kPreserve) {
-    if (share_.contains(wanted) && !taken(address, protocol, wanted)) port = wanted;
-    const bool low = wanted <= kLastLowPort;
-    PortRange half = share_;
-    if (low) half.last = std::min(half.last, kLastLowPort);
-    if (!low) half.first = std::max<std::uint16_t>(half.first, kLastLowPort + 1);
-    if (!port) port = find_free(map, half, wanted % 2 == 0 ? kEvenPorts : kOddPorts, chance);
-    if (!port) port = find_free(map, half, kAnyPort, chance);
-  }
-  if (!port) port = find_free(map, share_, kAnyPort, chance);
   map.words[*port / 64] |= std::uint64_t{1} << (*port % 64);
   ++map.count;
   ++taken_total_;

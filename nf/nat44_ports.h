@@ -12,6 +12,7 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstdint>
@@ -98,6 +99,19 @@ class PortBook {
   // nullopt: none is free.
   std::optional<std::uint16_t> take(std::uint32_t address, PortClass protocol, std::uint16_t wanted,
                                     PortChoice choice, std::uint64_t chance);
+  // What take() would take, and where it will look first: fetched into the cache.
+  std::optional<std::uint16_t> choose(std::uint32_t address, PortClass protocol,
+                                      std::uint16_t wanted, PortChoice choice,
+                                      std::uint64_t chance) const;
+  void prefetch_choice(std::uint32_t address, PortClass protocol, std::uint16_t wanted,
+                       PortChoice choice, std::uint64_t chance) const {
+    const PortRange range = choice == PortChoice::kPreserve ? half_of(wanted) : share_;
+    if (range.first <= range.last) prefetch(address, protocol, start_in(range, chance));
+  }
+  // Few are free: a search is long.
+  bool crowded(std::uint32_t address, PortClass protocol) const {
+    return bitmap(address, protocol).count > ports_per_address() / 8 * 7;
+  }
   // That port or none.
   bool take_exactly(std::uint32_t address, PortClass protocol, std::uint16_t port);
   void prefetch(std::uint32_t address, PortClass protocol, std::uint16_t port) const {
@@ -120,6 +134,22 @@ class PortBook {
   Bitmap& bitmap(std::uint32_t address, PortClass protocol) const {
     return reinterpret_cast<Bitmap*>(
         memory_.data())[address * kPortClasses + static_cast<std::size_t>(protocol)];
+  }
+  // RFC 4787 REQ-3a: the well-known ports of the share, or the others; empty: last < first.
+  PortRange half_of(std::uint16_t port) const {
+    constexpr std::uint16_t kLastLowPort = 1023;
+    PortRange half = share_;
+    if (port <= kLastLowPort) {
+      half.last = std::min(half.last, kLastLowPort);
+    } else {
+      half.first = std::max<std::uint16_t>(half.first, kLastLowPort + 1);
+    }
+    return half;
+  }
+  // Where a search through the range begins.
+  static std::uint16_t start_in(PortRange range, std::uint64_t chance) {
+    const std::uint64_t span = range.last - range.first + 1u;
+    return static_cast<std::uint16_t>(range.first + ((chance & UINT32_MAX) * span >> 32));
   }
   static std::optional<std::uint16_t> find_free(const Bitmap& bitmap, PortRange within,
                                                 std::uint64_t parity, std::uint64_t chance);
