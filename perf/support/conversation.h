@@ -82,8 +82,21 @@ inline constexpr Frame kBlank = {{
     0,    0,    0, 0,           'g', 'l',         'a',  's', 's', 'b', 'o', 'x',  // number
 }};
 
-inline void write_frame(std::uint8_t* to, Ends ends, Checksums sums, std::uint32_t number) {
-  const auto* from = reinterpret_cast<const __m256i*>(&kBlank);
+// The same of packets of another length, up to kLargestFrame; what lies behind the 64 bytes is
+// zero.
+inline constexpr std::uint32_t kLargestFrame = 1514;  // 1518 on the wire
+constexpr Frame blank_of(std::uint32_t length) {
+  Frame frame = kBlank;
+  frame.bytes[16] = static_cast<std::uint8_t>((length - 14) >> 8);
+  frame.bytes[17] = static_cast<std::uint8_t>(length - 14);
+  frame.bytes[38] = static_cast<std::uint8_t>((length - 34) >> 8);
+  frame.bytes[39] = static_cast<std::uint8_t>(length - 34);
+  return frame;
+}
+
+inline void write_frame(std::uint8_t* to, const Frame& blank, Ends ends, Checksums sums,
+                        std::uint32_t number) {
+  const auto* from = reinterpret_cast<const __m256i*>(&blank);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_load_si256(from));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 32), _mm256_load_si256(from + 1));
   std::memcpy(to + 24, &sums.ip, 2);
@@ -91,6 +104,10 @@ inline void write_frame(std::uint8_t* to, Ends ends, Checksums sums, std::uint32
   std::memcpy(to + 34, &ends.ports, 4);
   std::memcpy(to + 40, &sums.udp, 2);
   std::memcpy(to + kNumberAt, &number, 4);
+}
+
+inline void write_frame(std::uint8_t* to, Ends ends, Checksums sums, std::uint32_t number) {
+  write_frame(to, kBlank, ends, sums, number);
 }
 
 inline std::uint32_t number_in(const std::uint8_t* frame) {
@@ -120,35 +137,40 @@ inline std::uint32_t folded(std::uint64_t sum) {
   return static_cast<std::uint32_t>((sum & 0xffff) + (sum >> 16));
 }
 
-// Whether both checksums are right, by the sum over all bytes of the packet as it lies there.
-inline bool has_right_checksums(const std::uint8_t* frame) {
-  const auto eight = [frame](std::uint32_t at) {
-    std::uint64_t words;
-    std::memcpy(&words, frame + at, sizeof(words));
-    return (words & UINT32_MAX) + (words >> 32);
+// Whether both checksums are right, by the sum over all `length` bytes of the packet.
+inline bool has_right_checksums(const std::uint8_t* frame, std::uint32_t length) {
+  const auto sum = [frame](std::uint32_t from, std::uint32_t to) {
+    std::uint64_t total = 0;
+    for (; from + 8 <= to; from += 8) {
+      std::uint64_t words;
+      std::memcpy(&words, frame + from, sizeof(words));
+      total += (words & UINT32_MAX) + (words >> 32);
+    }
+    for (; from < to; from += 2) {
+      std::uint16_t word = 0;
+      std::memcpy(&word, frame + from, from + 2 <= to ? 2 : 1);
+      total += word;
+    }
+    return total;
   };
-  std::uint32_t last_address;
-  std::uint16_t length;
-  std::uint16_t last;
-  std::memcpy(&last_address, frame + 30, 4);
-  std::memcpy(&length, frame + 38, 2);
-  std::memcpy(&last, frame + 58, 2);
   constexpr std::uint64_t kProtocol = 17 << 8;
-  const std::uint64_t ip = eight(14) + eight(22) + last_address;
-  const std::uint64_t udp =
-      eight(26) + kProtocol + length + eight(34) + eight(42) + eight(50) + last;
-  return folded(ip) == 0xffff && folded(udp) == 0xffff;
+  std::uint16_t udp_length;
+  std::memcpy(&udp_length, frame + 38, 2);
+  const std::uint64_t addresses = sum(26, 34);
+  const std::uint64_t ip = sum(14, 26) + addresses;
+  const std::uint64_t udp = addresses + kProtocol + udp_length + sum(34, length);
+  return folded(ip) == UINT16_MAX && folded(udp) == UINT16_MAX;
 }
 
 // Whether what belongs to no flow is as it was written: all but ends, checksums and number.
-inline bool is_blank_beside(const std::uint8_t* frame) {
-  const auto* blank = reinterpret_cast<const __m256i*>(&kBlank);
+inline bool is_blank_beside(const std::uint8_t* frame, const Frame& written) {
+  const auto* blank = reinterpret_cast<const __m256i*>(&written);
   // Bytes 24 to 37 and 40 to 45 are the flow's.
   const __m256i first = _mm256_xor_si256(
       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(frame)), _mm256_load_si256(blank));
   const __m256i second =
       _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(frame + 28)),
-                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kBlank.bytes + 28)));
+                       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(written.bytes + 28)));
   const __m256i asked_first = _mm256_set_epi64x(0, -1, -1, -1);
   const __m256i asked_second = _mm256_set_epi64x(-1, ~0xffffLL, 0xffffLL << 16, 0);
   return _mm256_testz_si256(first, asked_first) & _mm256_testz_si256(second, asked_second);
@@ -162,7 +184,7 @@ inline Checksums checksums_in(const std::uint8_t* frame) {
   return found;
 }
 
-// The checksums of a packet with these ends, computed over all its bytes.
-Checksums full_checksums(Ends ends, std::uint32_t number);
+// The checksums of a packet of `length` bytes with these ends, computed over all of them.
+Checksums full_checksums(Ends ends, std::uint32_t number, std::uint32_t length = kFrame);
 
 }  // namespace glassbox::perf

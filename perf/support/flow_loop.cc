@@ -55,10 +55,12 @@ void let_go_of_flows() { established() = {}; }
 
 // --- ports -------------------------------------------------------------------------------------
 
-FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol)
-    : protocol_(protocol), pool_(MbufRing::kSize, kRoom, on_huge_pages()) {
+FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol, std::uint32_t frame)
+    : protocol_(protocol), pool_(MbufRing::kSize, std::max(kRoom, frame), on_huge_pages()) {
   for (std::uint32_t i = 0; i < MbufRing::kSize; ++i) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
+    // What no packet writes is zero, as its checksum has it.
+    std::memset(rte_pktmbuf_mtod(mbuf, void*), 0, std::max(kRoom, frame));
     ring_.put(&mbuf, 1);
   }
   constexpr std::uint64_t kSeeds[] = {0x9e3779b97f4a7c15, 0xd1b54a32d192ed03};
@@ -66,7 +68,7 @@ FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol)
   (is_tcp ? tcp_flows_.resize(flows) : udp_flows_.resize(flows));
   for (std::uint32_t i = 0; i < flows; ++i) {
     const Ends ends = outward(i);
-    const Checksums sums = is_tcp ? full_tcp_checksums(ends, i) : full_checksums(ends, i);
+    const Checksums sums = is_tcp ? full_tcp_checksums(ends, i) : full_checksums(ends, i, frame);
     const Conversation flow = {ends.source(), ends.source_port(), 0, sums, sums};
     if (is_tcp) {
       tcp_flows_[i].flow = flow;
@@ -79,7 +81,7 @@ FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol)
     if (is_tcp) {
       ports_[index_of(side)] = std::make_unique<TcpPort>(side, tcp_flows_, ring_, seed);
     } else {
-      ports_[index_of(side)] = std::make_unique<UdpPort>(side, udp_flows_, ring_, seed);
+      ports_[index_of(side)] = std::make_unique<UdpPort>(side, udp_flows_, ring_, seed, frame);
     }
   }
 }
@@ -117,8 +119,8 @@ bool FlowPorts::complete() const { return ring_.held() == MbufRing::kSize; }
 // --- the loop ----------------------------------------------------------------------------------
 
 FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-                   Protocol protocol, const ChainPart& part)
-    : ports_(capacity, protocol),
+                   Protocol protocol, const ChainPart& part, std::uint32_t frame)
+    : ports_(capacity, protocol, frame),
       now_(kStart),
       translates_(translates),
       tracks_(protocol == Protocol::kTcp && chain.find("tcp_window: off") == std::string::npos) {
@@ -147,6 +149,10 @@ void FlowLoop::establish(std::uint32_t first, std::uint32_t last) {
 }
 
 void FlowLoop::run(std::uint32_t flows) { ports_.run(flows); }
+
+void FlowLoop::limit(std::uint16_t batch) {
+  for (const Side side : {Side::kInside, Side::kOutside}) ports_.at(side).limit(batch);
+}
 
 void FlowLoop::let_expire() {
   ports_.silence();

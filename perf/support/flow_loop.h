@@ -28,7 +28,9 @@ enum class Protocol : std::uint8_t { kUdp, kTcp };
 // The two ports and what they share. Until a chain has said otherwise, nothing is translated.
 class FlowPorts {
  public:
-  explicit FlowPorts(std::uint32_t flows, Protocol protocol = Protocol::kUdp);
+  // `frame`: bytes of a UDP packet.
+  explicit FlowPorts(std::uint32_t flows, Protocol protocol = Protocol::kUdp,
+                     std::uint32_t frame = kFrame);
   ~FlowPorts();
   FlowPort& at(Side side) { return *ports_[index_of(side)]; }
   rte_mempool* pool() { return pool_.get(); }
@@ -61,14 +63,17 @@ class FlowLoop {
  public:
   // `chain` as behind `chain:` in a configuration: "[count, firewall: { pickup: loose }]".
   // `translates`: every flow must leave with another source address than it came with.
-  // `part`: which share of the box the worker is.
+  // `part`: which share of the box the worker is. `frame`: bytes of a UDP packet.
   FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1});
+           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1},
+           std::uint32_t frame = kFrame);
 
   // Opens conversations [first, last) through the chain from the inside.
   void establish(std::uint32_t first, std::uint32_t last);
   // From now on full batches from both sides, of the first `flows` conversations.
   void run(std::uint32_t flows);
+  // Batches are no longer than this from now on.
+  void limit(std::uint16_t batch);
   // A turn of the worker. Returns the number of packets received.
   std::uint32_t turn();
   // Time passes, and nothing comes meanwhile.

@@ -46,6 +46,8 @@ class FlowPort : public Port {
   void introduce(std::uint32_t first, std::uint32_t last);
   // Full batches of conversations drawn at random among the first `flows`.
   void run(std::uint32_t flows);
+  // Batches are no longer than this.
+  void limit(std::uint16_t batch) { batch_ = batch; }
 
   std::uint64_t sent() const { return sent_; }
   std::uint64_t wrong() const { return wrong_; }
@@ -104,6 +106,7 @@ class FlowPort : public Port {
   const std::size_t stride_;
   const std::uint32_t flows_;
   std::uint64_t random_;
+  std::uint16_t batch_ = kMaxBatch;
   std::uint32_t range_ = 0;  // conversations to draw from; 0: `next_` on, in order
   std::uint32_t next_ = 0;
   std::uint32_t remaining_ = 0;
@@ -112,9 +115,13 @@ class FlowPort : public Port {
 
 class UdpPort final : public FlowPort {
  public:
-  UdpPort(Side side, std::vector<Conversation>& flows, MbufRing& ring, std::uint64_t seed)
+  // Packets are `frame` bytes long.
+  UdpPort(Side side, std::vector<Conversation>& flows, MbufRing& ring, std::uint64_t seed,
+          std::uint32_t frame)
       : FlowPort(side, flows.data(), sizeof(Conversation), flows.size(), ring, seed),
-        flows_(flows) {}
+        flows_(flows),
+        blank_(blank_of(frame)),
+        frame_(static_cast<std::uint16_t>(frame)) {}
 
   // What comes out says what the inside end is translated to, and is checked in full; or (false)
   // everything has to be as it was noted.
@@ -132,6 +139,8 @@ class UdpPort final : public FlowPort {
   void note(const rte_mbuf* mbuf);
 
   std::vector<Conversation>& flows_;
+  const Frame blank_;
+  const std::uint16_t frame_;
   bool learning_ = false;
 };
 
