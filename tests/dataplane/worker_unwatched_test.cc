@@ -95,5 +95,44 @@ TEST_P(Unwatched, SamePacketsLeaveAsWhenWatched) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Unwatched, ::testing::Range(1u, 9u));
 
+// First packets of flows that want the same few ports, in turns of `batch`.
+std::vector<Bytes> opened(const std::string& chain, std::uint32_t batch) {
+  constexpr std::uint32_t kFlows = 512;
+  Pool pool(1023);
+  MemoryPort inside;
+  MemoryPort outside;
+  std::vector<Bytes> out;
+  Worker::Options options = Bed::small_worker();
+  options.max_sessions = 2 * kFlows;
+  Worker worker(chain_of(chain), inside, outside, pool.get(), options);
+  for (std::uint32_t flow = 0; flow < kFlows; flow += batch) {
+    const Instant now{std::chrono::seconds(1000)};
+    for (std::uint32_t i = flow; i < flow + batch; ++i) {
+      const std::string source = "10.0." + std::to_string(i / 200) + "." +
+                                 std::to_string(1 + i % 200) + ":" + std::to_string(5000 + i % 9);
+      inside.push(pool.mbuf(i % 5 == 0 ? frame().tcp(source, "198.51.100.1:53").flags("S")
+                                       : frame().udp(source, "198.51.100.1:53").payload("?")),
+                  now);
+    }
+    worker.run_once(now);
+    while (rte_mbuf* mbuf = outside.pop()) {
+      out.push_back(bytes_of(mbuf));
+      rte_pktmbuf_free(mbuf);
+    }
+  }
+  EXPECT_EQ(out.size(), kFlows);
+  return out;
+}
+
+// What is fetched ahead for a batch of first packets is a guess and decides nothing.
+TEST(Openers, AreTranslatedInABatchAsOneByOne) {
+  for (const char* choice : {"preserve", "random"}) {
+    const std::string chain =
+        "- firewall\n- nat44: { pool: [203.0.113.0/30], port_choice: " + std::string(choice) +
+        " }\n";
+    EXPECT_EQ(opened(chain, kMaxBatch), opened(chain, 1)) << choice;
+  }
+}
+
 }  // namespace
 }  // namespace glassbox::test

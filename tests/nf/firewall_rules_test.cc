@@ -307,6 +307,9 @@ TEST(FirewallRules, CompiledRulesAnswerAsReadingThemInOrderDoes) {
       const Side side = world.side();
       const RuleNumber expected = read_through(rules, asked, side);
       ASSERT_EQ(matcher.match(asked, side), expected) << "seed " << seed << ", tuple " << i;
+      if (asked.version() == 4) {
+        ASSERT_EQ(matcher.match(FlowKey4::from(asked, side), side), expected);
+      }
       matched += expected != kNoRule;
     }
   }

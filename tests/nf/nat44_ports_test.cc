@@ -182,5 +182,23 @@ TEST(PortBookTest, BookAgreesWithASetThroughRandomUse) {
   }
 }
 
+TEST(PortBookTest, WhatIsChosenIsWhatIsTaken) {
+  std::mt19937 random(7);
+  for (const PortChoice choice : {PortChoice::kPreserve, PortChoice::kRandom}) {
+    PortBook book(1, {1000, 1200});
+    for (int i = 0; i < 201; ++i) {
+      const auto wanted = static_cast<std::uint16_t>(900 + random() % 400);
+      const std::uint64_t chance = random();
+      const auto chosen = book.choose(0, kUdp, wanted, choice, chance);
+      ASSERT_TRUE(chosen);
+      ASSERT_FALSE(book.taken(0, kUdp, *chosen));
+      ASSERT_EQ(book.crowded(0, kUdp), i > 201 / 8 * 7);
+      ASSERT_EQ(book.take(0, kUdp, wanted, choice, chance), chosen);
+    }
+    EXPECT_FALSE(book.choose(0, kUdp, 1000, choice, 1));
+    EXPECT_FALSE(book.take(0, kUdp, 1000, choice, 1));
+  }
+}
+
 }  // namespace
 }  // namespace glassbox
