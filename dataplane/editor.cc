@@ -358,14 +358,26 @@ bool Editor::replace_payload(std::uint32_t offset, std::uint32_t erase,
       packet_.has(kFragmented | kTruncated)) {
     return false;
   }
-  const std::uint16_t before = sum_of(packet_.mbuf, packet_.l4, old_length);
+  // Only what is replaced has another sum, unless all behind it moves by an odd number of bytes:
+  // then each of its bytes counts for the other half of its word (RFC 1071 2 (B)).
+  const bool moves = ((bytes.size() ^ erase) & 1) != 0;
+  const std::uint32_t first = packet_.payload + offset;
+  const bool swapped = ((first - packet_.l4) & 1) != 0;
+  const auto sum_behind = [&](std::uint32_t length) {
+    const std::uint16_t sum = sum_of(packet_.mbuf, first, moves ? packet_.ip_end - first : length);
+    return swapped ? __builtin_bswap16(sum) : sum;
+  };
+  const std::uint16_t before = sum_behind(erase);
   if (!replace_bytes(packet_.mbuf, packet_.payload + offset, erase, bytes, pool)) return false;
   packet_.ip_end = packet_.l4 + new_length;
-  if (packet_.has(kUdp)) {
-    store(at(packet_.l4 + 4u), rte_cpu_to_be_16(static_cast<std::uint16_t>(new_length)));
-  }
   ChecksumDelta delta;
-  delta.replace16(before, sum_of(packet_.mbuf, packet_.l4, new_length));
+  delta.replace16(before, sum_behind(static_cast<std::uint32_t>(bytes.size())));
+  if (packet_.has(kUdp)) {
+    const auto old = load<std::uint16_t>(at(packet_.l4 + 4u));
+    const std::uint16_t fresh = rte_cpu_to_be_16(static_cast<std::uint16_t>(new_length));
+    store(at(packet_.l4 + 4u), fresh);
+    delta.replace16(old, fresh);
+  }
   if (!packet_.has(kIcmp) || packet_.has(kIpv6)) {  // the pseudo-header's length
     delta.replace16(rte_cpu_to_be_16(static_cast<std::uint16_t>(old_length)),
                     rte_cpu_to_be_16(static_cast<std::uint16_t>(new_length)));

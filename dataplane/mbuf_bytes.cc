@@ -116,6 +116,14 @@ bool replace_bytes(rte_mbuf* mbuf, std::uint32_t offset, std::uint32_t erase,
   const std::uint32_t room = mbuf->pkt_len - offset;
   const std::uint32_t after = room - erase;
   if (after + bytes.size() > scratch.size()) return false;
+  if (after == 0 || bytes.size() == erase) {
+    // Nothing moves.
+    const std::size_t here = std::min<std::size_t>(bytes.size(), room);
+    if (bytes.size() > here && !append_bytes(mbuf, bytes.subspan(here), pool)) return false;
+    overwrite(mbuf, offset, bytes.first(here));
+    if (after == 0) trim(mbuf, room - static_cast<std::uint32_t>(here));
+    return true;
+  }
   std::copy(bytes.begin(), bytes.end(), scratch.begin());
   read_bytes(mbuf, offset + erase, {scratch.data() + bytes.size(), after});
   const std::span<const std::uint8_t> tail(scratch.data(), bytes.size() + after);

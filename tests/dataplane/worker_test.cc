@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "tests/support/bed.h"
 #include "tests/support/test_functions.h"
 
@@ -122,6 +124,56 @@ TEST(Worker, PacketGrowsPastItsTailroom) {
       const Outs outs = bed.inside(udp(original));
       ASSERT_EQ(texts(outs, Side::kOutside), std::string(size, 'G') + original);
       EXPECT_EQ(outs[0].edits, FieldSet::of(Field::kUdpPayload));
+    }
+  }
+}
+
+// Replaces bytes anywhere in the payload.
+class Replacer : public TestFunction {
+ public:
+  Replacer() : TestFunction("replacer") {
+    spec_.edits = FieldSet::of(Field::kTcpPayload, Field::kUdpPayload);
+  }
+  void packet(Packet& packet, Context& context) override {
+    EXPECT_TRUE(context.edit(packet).replace_payload(at, erase, bytes, context.pool()));
+  }
+  std::uint32_t at = 0;
+  std::uint32_t erase = 0;
+  Bytes bytes;
+};
+
+TEST(Worker, ReplacedPayloadLeavesWithItsChecksum) {
+  std::mt19937 random(1071);
+  for (const std::size_t segment : {0u, 61u}) {
+    Bed::Options options;
+    options.segment = segment;
+    auto owned = std::make_unique<Replacer>();
+    Replacer& replacer = *owned;
+    Bed bed(chain_with(std::move(owned)), options);
+    for (int round = 0; round < 400; ++round) {
+      std::string text(1 + random() % 300, ' ');
+      // Long runs of 0 and 0xff make the carries and the two zeroes happen.
+      const unsigned style = random() % 3;
+      const auto any = [&] {
+        return static_cast<char>(style == 0 ? 0 : style == 1 ? -1 : random());
+      };
+      for (char& c : text) c = any();
+      replacer.at = static_cast<std::uint32_t>(random() % (text.size() + 1));
+      replacer.erase = static_cast<std::uint32_t>(random() % (text.size() + 1 - replacer.at));
+      std::string fresh(random() % 40, ' ');
+      for (char& c : fresh) c = any();
+      replacer.bytes.assign(fresh.begin(), fresh.end());
+      const std::string expected =
+          text.substr(0, replacer.at) + fresh + text.substr(replacer.at + replacer.erase);
+      if (expected == text) continue;
+      Frame sent = round % 2 == 0 ? frame().udp("10.0.0.1:1", "10.0.0.2:2").payload(text)
+                                  : frame().tcp("10.0.0.1:1", "10.0.0.2:2").payload(text);
+      const bool broken = random() % 4 == 0;
+      if (broken) sent.bad_checksum(7);
+      const Outs outs = bed.inside(sent);
+      ASSERT_EQ(outs.size(), 1u);
+      ASSERT_EQ(outs[0].seen().text(), expected);
+      ASSERT_EQ(outs[0].seen().checksums_right(), !broken) << "round " << round;
     }
   }
 }
