@@ -73,16 +73,46 @@ void SpliceStore::drop_first(SpliceList& list, Ending why, Instant now) {
   list.base_delta = splice.delta_after();
   list.retired = true;
   list.bytes -= splice.insert;
+  list.first = splice.next;
+  if (list.first == kNone) list.last = kNone;
+  --list.count;
+  free(number, why, now);
+}
+
+void SpliceStore::free(std::uint32_t number, Ending why, Instant now) {
+  const Splice& splice = splices_[number];
   for (std::uint32_t i = splice.block; i != kNone;) {
     free_blocks_.push_back(i);
     i = block(i).next;
   }
-  list.first = splice.next;
-  if (list.first == kNone) list.last = kNone;
-  --list.count;
   free_splices_.push_back(number);
   census_.grew(-std::int64_t{blocks_for(splice.insert)} * kBlockBytes, now);
   census_.ended(why, now);
+}
+
+std::uint32_t SpliceStore::carry(std::span<const std::uint8_t> bytes, Instant now) {
+  if (free_splices_.empty() || free_blocks_.size() < blocks_for(bytes.size())) {
+    census_.refused();
+    return kNone;
+  }
+  const std::uint32_t number = free_splices_.back();
+  free_splices_.pop_back();
+  splices_[number] = {0, 0, static_cast<std::uint32_t>(bytes.size()), 0, store(bytes), kNone};
+  census_.created(now);
+  census_.grew(std::int64_t{blocks_for(bytes.size())} * kBlockBytes, now);
+  return number;
+}
+
+void SpliceStore::read_carried(std::uint32_t number, std::span<std::uint8_t> to) const {
+  for (std::uint32_t i = splices_[number].block; i != kNone && !to.empty(); i = block(i).next) {
+    const std::size_t part = std::min(to.size(), sizeof(Block::data));
+    std::memcpy(to.data(), block(i).data, part);
+    to = to.subspan(part);
+  }
+}
+
+void SpliceStore::drop_carried(std::uint32_t number, Ending why, Instant now) {
+  free(number, why, now);
 }
 
 void SpliceStore::retire(SpliceList& list, std::uint32_t acknowledged, Instant now) {

@@ -62,6 +62,13 @@ class SpliceStore {
   // All its splices are wiped; the sum of their deltas stays.
   void forget(SpliceList& list, Instant now);
 
+  // Bytes that were taken out of a stream and will be put into it again, further on. Belongs to no
+  // list. kNone: there is no room.
+  std::uint32_t carry(std::span<const std::uint8_t> bytes, Instant now);
+  std::uint32_t carried_bytes(std::uint32_t number) const { return splices_[number].insert; }
+  void read_carried(std::uint32_t number, std::span<std::uint8_t> to) const;
+  void drop_carried(std::uint32_t number, Ending why, Instant now);
+
   // Where a segment that begins (ends) at an original number begins (ends) when it leaves: with
   // the whole of a splice that it cuts.
   std::uint32_t edited_begin(const SpliceList& list, std::uint32_t original) const;
@@ -115,6 +122,7 @@ class SpliceStore {
     return reinterpret_cast<Block*>(blocks_.data())[number];
   }
   std::uint32_t store(std::span<const std::uint8_t> bytes);
+  void free(std::uint32_t number, Ending why, Instant now);
   void drop_first(SpliceList& list, Ending why, Instant now);
   // The last splice that begins before the original number (whose edited bytes begin before the
   // edited number); nullptr: none.

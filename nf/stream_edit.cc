@@ -22,6 +22,9 @@ namespace {
 // ahead.
 constexpr std::int32_t kMaxWindow = 1 << 30;
 constexpr std::uint8_t kMaxScale = 14;
+// The first repetition may be a probe (RFC 8985 7), after which the sender can still send more.
+// After a timeout it cannot (RFC 5681 3.1: one segment under way).
+constexpr std::uint8_t kPatience = 2;
 
 std::uint32_t word_at(const Packet& packet, std::uint32_t offset) {
   std::uint32_t word;
@@ -37,7 +40,9 @@ StreamEditor::StreamEditor(const Bounds& bounds, Reasons reasons)
       bounds_(bounds),
       reasons_(reasons),
       // What waits, a segment, and all that can be inserted into them.
-      scratch_(bounds.window + std::size_t{65536} + kMaxParts * 1024) {}
+      scratch_(bounds.window + std::size_t{65536} + bounds.inserted) {
+  gathered_.reserve(kPiece);
+}
 
 void StreamEditor::close(StreamHalf& half, Ending why, Instant now) {
   waiting_.clear(half.waiting, why, now);
@@ -61,15 +66,14 @@ void StreamEditor::forget_waiting(StreamHalf& half, Instant now) {
 bool StreamCursor::replace(std::uint32_t at, std::uint32_t erase,
                            std::span<const std::uint8_t> bytes) {
   assert(erase != 0 && sequence_offset(at, half_.decided) >= 0);
-  constexpr std::uint32_t kMaxInserted = 1 << 19;
-  if (half_.splices.bytes + bytes.size() > kMaxInserted) return false;
+  if (half_.splices.bytes + bytes.size() > editor_.bounds_.inserted) return false;
   if (!editor_.splices_.add(half_.splices, at, erase, bytes, packet_.time)) return false;
   context_.spliced(packet_, at, erase, static_cast<std::uint32_t>(bytes.size()));
   return true;
 }
 
 bool StreamCursor::has_room(std::uint32_t splices, std::uint32_t bytes) const {
-  return editor_.splices_.has_room(half_.splices, splices, bytes);
+  return editor_.has_room(half_, splices, bytes);
 }
 
 void StreamCursor::decide(std::uint32_t upto) {
@@ -138,6 +142,7 @@ void StreamEditor::begin(const Arrival& arrival) {
     // TCP Fast Open: what a SYN carries may be refused and come again. It is left alone.
     if (arrival.segment.length != 0) half.flags |= kStreamPasses;
   }
+  if (find_option(arrival.packet, kTcpOptionSackPermitted)) half.flags |= kStreamSack;
   StreamHalf& peer = arrival.peer;
   const auto* tcp = arrival.packet.at_offset<std::uint8_t>(arrival.packet.l4);
   if (const auto mss = find_option(arrival.packet, kTcpOptionMss); mss && mss->length == 4) {
@@ -171,9 +176,11 @@ bool StreamEditor::acknowledge(Packet& packet, StreamHalf& peer, Context& contex
   peer.window = tcp->rx_win;
   if (peer.splices.ever) {
     Editor editor = context.edit(packet);
-    const std::uint32_t translated = splices_.original_floor(peer.splices, ack);
-    translate_window(editor, packet, peer, ack, translated);
-    editor.set_tcp_ack(translated);
+    if ((packet.tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG)) == 0) {
+      const std::uint16_t window = window_for_sender(peer, ack);
+      if (window != tcp->rx_win) editor.set_tcp_window(rte_be_to_cpu_16(window));
+    }
+    editor.set_tcp_ack(splices_.original_floor(peer.splices, ack));
     translate_sack(editor, packet, peer.splices);
   }
   const std::uint32_t end = splices_.edited_end(peer.splices, peer.sent);
@@ -185,21 +192,21 @@ bool StreamEditor::acknowledge(Packet& packet, StreamHalf& peer, Context& contex
   return news;
 }
 
-// The sender must not take for granted the room that is needed for what is put into its bytes.
-void StreamEditor::translate_window(Editor& editor, const Packet& packet, const StreamHalf& peer,
-                                    std::uint32_t ack, std::uint32_t translated) {
-  if ((peer.flags & kStreamScaled) == 0 || peer.splices.empty()) return;
-  if ((packet.tcp_flags & (RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG)) != 0) return;
-  const std::uint32_t window = rte_be_to_cpu_16(peer.window);
-  const std::uint32_t edge = ack + (window << peer.scale);
-  const std::uint32_t original_edge = splices_.original_floor(peer.splices, edge);
-  const std::int32_t room = sequence_offset(original_edge, translated);
-  const std::int64_t given = std::int64_t{window} << peer.scale;
+// The window for an acknowledgement of `ack`, a number of the receiver's. The sender must not take
+// for granted the room that is needed for what is put into its bytes.
+std::uint16_t StreamEditor::window_for_sender(const StreamHalf& half, std::uint32_t ack) const {
+  if ((half.flags & kStreamScaled) == 0 || half.splices.empty()) return half.window;
+  const std::uint32_t window = rte_be_to_cpu_16(half.window);
+  const std::uint32_t edge = ack + (window << half.scale);
+  const std::uint32_t original_edge = splices_.original_floor(half.splices, edge);
+  const std::int32_t room =
+      sequence_offset(original_edge, splices_.original_floor(half.splices, ack));
+  const std::int64_t given = std::int64_t{window} << half.scale;
   // A segment's worth at least: the sender goes on, and its next acknowledgement opens the window.
-  const std::int64_t least = std::min<std::int64_t>(given, 2 * std::max<int>(peer.segment, 536));
+  const std::int64_t least = std::min<std::int64_t>(given, 2 * std::max<int>(half.segment, 536));
   const std::int64_t wanted = std::max<std::int64_t>(room, least);
-  if (wanted >= given) return;
-  editor.set_tcp_window(static_cast<std::uint16_t>(wanted >> peer.scale));
+  if (wanted >= given) return half.window;
+  return rte_cpu_to_be_16(static_cast<std::uint16_t>(wanted >> half.scale));
 }
 
 void StreamEditor::translate_sack(Editor& editor, const Packet& packet, const SpliceList& splices) {
@@ -277,10 +284,30 @@ void StreamEditor::carry(const Arrival& arrival) {
     half.flags |= kStreamFinKnown;
   }
   StreamCursor cursor(*this, half, arrival.packet, segment, arrival.context);
+  const std::uint32_t had = half.next;
   feed(arrival, cursor);
   if ((half.flags & kStreamWatched) != 0) return watch(arrival, cursor);
+  if (half.next != had) {
+    half.repeats = 0;
+  } else if (repeats(arrival) && ++half.repeats == kPatience) {
+    arrival.client.urge(cursor);
+    half.repeats = 0;
+  }
+  const bool early =
+      !half.settled(segment.end()) && sequence_offset(segment.sequence, half.next) > 0;
   if (!half.settled(segment.end()) && !keep(arrival, cursor)) return;
+  if (early) report_early(arrival);
   send(arrival);
+}
+
+// All that its receiver could acknowledge is acknowledged, and what comes is kept back already.
+bool StreamEditor::repeats(const Arrival& arrival) const {
+  const StreamHalf& half = arrival.half;
+  const Segment& segment = arrival.segment;
+  return segment.length != 0 && !half.passes() &&
+         sequence_offset(segment.sequence, half.decided) <= 0 && !half.settled(segment.end()) &&
+         sequence_offset(segment.end(), half.next) <= 0 &&
+         (half.flags & kStreamAcknowledged) != 0 && half.acknowledged == sent_edited(half);
 }
 
 // As it stands, at the place that its sequence number has now.
@@ -306,12 +333,14 @@ void StreamEditor::feed(const Arrival& arrival, StreamCursor& cursor) {
   const Segment& segment = arrival.segment;
   while (!half.passes()) {
     const std::uint32_t at = half.next;
-    const std::uint32_t end = waiting_.contiguous_end(half.waiting, at);
-    if (end != at) {
+    if (const std::uint32_t whole = waiting_.contiguous_end(half.waiting, at); whole != at) {
+      const std::uint32_t end = at + std::min(whole - at, kPiece);
+      gathered_.clear();
       waiting_.for_each(half.waiting, at, end,
-                        [&](std::uint32_t sequence, std::span<const std::uint8_t> bytes) {
-                          give(arrival, cursor, sequence, bytes);
+                        [&](std::uint32_t, std::span<const std::uint8_t> bytes) {
+                          gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
                         });
+      give(arrival, cursor, at, gathered_);
       continue;
     }
     if (sequence_offset(segment.sequence, at) > 0 || sequence_offset(segment.end(), at) <= 0) break;

@@ -15,6 +15,10 @@
 //   (splice_map.h) nothing     what is deleted and needs no receiver to acknowledge it, because it
 //   has acknowledged
 //               all before it, is acknowledged by the box: nobody else would
+//   early       what comes before its turn waits, and its sender is told at once, by the
+//               acknowledgement that its receiver sent last with SACK of what waits (RFC 2018,
+//               RFC 5681 4.2): else nothing but its timer would tell it of a loss. As any SACK it
+//               can be taken back (RFC 2018 8): the sender keeps those bytes
 //   again       a retransmission leaves as the first transmission did, the new bytes from the
 //   record overlap     the copy that came first counts; it is the one that was given to the client,
 //   and
@@ -46,6 +50,7 @@ enum StreamFlag : std::uint8_t {
   kStreamScaled = 1 << 5,        // `scale` is known
   // The client changes nothing, as it has said before the stream began: nothing waits for it.
   kStreamWatched = 1 << 6,
+  kStreamSack = 1 << 7,  // the sender can read SACK (RFC 2018 2)
 };
 
 // One direction of a connection. Numbers are the sender's but for `acknowledged`.
@@ -63,6 +68,7 @@ struct StreamHalf {
   std::uint16_t largest = 0;  // payload bytes of the largest segment that came
   std::uint8_t scale = 0;     // of the receiver's window
   std::uint8_t flags = 0;
+  std::uint8_t repeats = 0;  // of what is kept back, since the last news
 
   bool passes() const { return (flags & kStreamPasses) != 0; }
   bool settled(std::uint32_t upto) const { return passes() || sequence_offset(upto, decided) <= 0; }
@@ -108,6 +114,9 @@ class StreamClient {
   // What is given is settled as far as the client decides; decide() and replace() may lag behind.
   virtual void bytes(StreamCursor& stream, std::uint32_t at,
                      std::span<const std::uint8_t> bytes) = 0;
+  // The sender has nothing acknowledged to go on with: it repeats what the client keeps back, while
+  // its receiver has all the rest. It will wait for ever, unless the client decides.
+  virtual void urge(StreamCursor& stream) { (void)stream; }
   // The sender has closed: nothing follows, and all that was given is settled now.
   virtual void end(StreamCursor& stream) { (void)stream; }
   // More waits than the bound allows. The client gives in (pass()), or the segment drops.
@@ -123,7 +132,8 @@ class StreamEditor {
     std::uint64_t pool = 1 << 24;  // and in all
     std::uint32_t splices = 65536;
     std::uint64_t splice_bytes = 1 << 24;
-    std::uint32_t per_direction = 1024;  // splices that are not acknowledged
+    std::uint32_t per_direction = 4096;  // splices that are not acknowledged
+    std::uint32_t inserted = 1 << 20;    // and bytes that they put in
   };
   struct Reasons {
     ReasonId limit;  // what waits has reached a bound
@@ -142,6 +152,11 @@ class StreamEditor {
   void forget_splices(StreamHalf& half, Instant now);
   // What waits is wiped: it comes again.
   void forget_waiting(StreamHalf& half, Instant now);
+  // There is room for so many further splices that put in so many bytes.
+  bool has_room(const StreamHalf& half, std::uint32_t splices, std::uint32_t bytes) const {
+    return half.splices.bytes + std::uint64_t{bytes} <= bounds_.inserted &&
+           splices_.has_room(half.splices, splices, bytes);
+  }
   // Behind the last byte that left, as the receiver counts.
   std::uint32_t sent_edited(const StreamHalf& half) const {
     return splices_.edited_end(half.splices, half.sent);
@@ -152,11 +167,15 @@ class StreamEditor {
   SpliceStore& splices() { return splices_; }
   StreamBytes& waiting() { return waiting_; }
   std::uint64_t answered() const { return answered_; }
+  std::uint64_t reported_early() const { return reported_early_; }
 
  private:
   friend class StreamCursor;
+  // Of what waited, at a time: enough that little is put in by the piece, and not too much to be
+  // taken apart by a client.
+  static constexpr std::uint32_t kPiece = 16384;
   static constexpr std::size_t kMaxRuns = 64;
-  static constexpr std::size_t kMaxParts = 512;
+  static constexpr std::size_t kMaxParts = 1024;
 
   struct Arrival {
     Packet& packet;
@@ -183,8 +202,7 @@ class StreamEditor {
 
   void begin(const Arrival& arrival);
   bool acknowledge(Packet& packet, StreamHalf& peer, Context& context);
-  void translate_window(Editor& editor, const Packet& packet, const StreamHalf& peer,
-                        std::uint32_t ack, std::uint32_t translated);
+  std::uint16_t window_for_sender(const StreamHalf& half, std::uint32_t ack) const;
   void translate_sack(Editor& editor, const Packet& packet, const SpliceList& splices);
   void skip_lost(StreamHalf& peer, StreamClient& client, std::uint32_t ack);
 
@@ -194,6 +212,7 @@ class StreamEditor {
   void give(const Arrival& arrival, StreamCursor& cursor, std::uint32_t sequence,
             std::span<const std::uint8_t> bytes);
   bool keep(const Arrival& arrival, StreamCursor& cursor);
+  bool repeats(const Arrival& arrival) const;
   void watch(const Arrival& arrival, StreamCursor& cursor);
   void send(const Arrival& arrival);
   std::size_t collect_runs(const Arrival& arrival, std::array<Run, kMaxRuns>& runs) const;
@@ -202,17 +221,22 @@ class StreamEditor {
   void send_parts(const Arrival& arrival);
   void send_nothing(const Arrival& arrival);
   void answer(const Arrival& arrival);
+  void report_early(const Arrival& arrival);
+  std::size_t sack_blocks(const Arrival& arrival, std::span<std::uint8_t> option) const;
+  void acknowledge_to_sender(const Arrival& arrival, std::span<const std::uint8_t> options);
   std::uint32_t limit_of(const Arrival& arrival) const;
 
   StreamBytes waiting_;
   SpliceStore splices_;
   Bounds bounds_;
   Reasons reasons_;
+  std::vector<std::uint8_t> gathered_;
   std::vector<std::uint8_t> scratch_;
   std::uint32_t used_ = 0;  // of scratch_
   std::array<Part, kMaxParts> parts_;
   std::size_t part_count_ = 0;
   std::uint64_t answered_ = 0;
+  std::uint64_t reported_early_ = 0;
 };
 
 }  // namespace glassbox

@@ -77,7 +77,9 @@ rte_mbuf* make_answer(const Packet& packet, const Answer& answer, std::uint8_t f
   const bool v4 = packet.has(kIpv4);
   const auto ip_length =
       static_cast<std::uint16_t>(v4 ? sizeof(rte_ipv4_hdr) : sizeof(rte_ipv6_hdr));
-  const auto tcp_length = static_cast<std::uint16_t>(sizeof(rte_tcp_hdr) + (stamped ? 12 : 0));
+  const auto stamp_length = static_cast<std::uint16_t>(stamped ? 12 : 0);
+  const auto tcp_length =
+      static_cast<std::uint16_t>(sizeof(rte_tcp_hdr) + stamp_length + answer.options.size());
   Packet like = packet;
   like.mbuf = ack;
   like.flags = static_cast<std::uint16_t>(like.flags & ~kTruncated);
@@ -126,12 +128,14 @@ rte_mbuf* make_answer(const Packet& packet, const Answer& answer, std::uint8_t f
     // RFC 7323 3: the stamp that the sender has echoed is the newest it knows of its peer.
     std::uint8_t* option = to + like.l4 + sizeof(rte_tcp_hdr);
     const std::uint8_t* stamps = from + packet.l4 + timestamp->offset + 2;
-    option[0] = option[1] = 1;
+    option[0] = option[1] = kTcpOptionNop;
     option[2] = kTcpOptionTimestamp;
     option[3] = kTimestampLength;
     std::memcpy(option + 4, stamps + 4, 4);
     std::memcpy(option + 8, stamps, 4);
   }
+  std::copy(answer.options.begin(), answer.options.end(),
+            to + like.l4 + sizeof(rte_tcp_hdr) + stamp_length);
   if (!bytes.empty() && !append_bytes(ack, bytes, pool)) {
     rte_pktmbuf_free(ack);
     return nullptr;

@@ -21,15 +21,19 @@ rte_mbuf* make_part(const Packet& packet, std::uint32_t sequence, std::uint8_t f
 struct Answer {
   std::uint32_t sequence;
   std::uint32_t acknowledgement;
-  std::uint16_t window;
+  std::uint16_t window;  // as it is written
+  // TCP options behind the timestamp, which there is one of when the packet has one: whole words.
+  std::span<const std::uint8_t> options = {};
 };
 // A segment to the packet's sender, in its receiver's name: an acknowledgement when it carries
 // nothing. nullptr: no mbuf.
 rte_mbuf* make_answer(const Packet& packet, const Answer& answer, std::uint8_t flags,
                       std::span<const std::uint8_t> bytes, rte_mempool* pool);
 
+inline constexpr std::uint8_t kTcpOptionNop = 1;
 inline constexpr std::uint8_t kTcpOptionMss = 2;
 inline constexpr std::uint8_t kTcpOptionScale = 3;
+inline constexpr std::uint8_t kTcpOptionSackPermitted = 4;
 inline constexpr std::uint8_t kTcpOptionSack = 5;
 inline constexpr std::uint8_t kTcpOptionTimestamp = 8;
 

@@ -16,6 +16,8 @@
 namespace glassbox {
 namespace {
 
+// SACK of three blocks, which leave room for a timestamp (RFC 2018 3).
+constexpr std::size_t kSackRoom = 4 + 3 * 8;
 constexpr std::uint32_t kDefaultSegment = 536;  // RFC 9293 3.7.1, and a link of 576 bytes
 
 // How many bytes the two have in common at their start, and behind that at their end.
@@ -29,17 +31,23 @@ Common common_bytes(const rte_mbuf* mbuf, std::uint32_t offset, std::uint32_t le
   if (offset + length > mbuf->data_len) return {0, 0};
   const auto* old = rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, offset);
   const auto most = std::min(length, static_cast<std::uint32_t>(bytes.size()));
-  const auto first =
-      static_cast<std::uint32_t>(std::mismatch(old, old + most, bytes.begin()).first - old);
-  std::uint32_t last = 0;
-  // What is put in front of a segment leaves all of it behind as it was: by the block.
+  // By the block, as far as it goes: mostly one of the two is most of the segment.
   constexpr std::uint32_t kBlock = 64;
+  std::uint32_t first = 0;
+  while (first + kBlock <= most && std::memcmp(old + first, bytes.data() + first, kBlock) == 0) {
+    first += kBlock;
+  }
+  while (first < most && old[first] == bytes[first]) ++first;
+  const std::uint8_t* const old_end = old + length;
+  const std::uint8_t* const end = bytes.data() + bytes.size();
+  std::uint32_t last = 0;
   while (last + kBlock <= most - first &&
-         std::memcmp(old + length - last - kBlock, bytes.data() + bytes.size() - last - kBlock,
-                     kBlock) == 0) {
+         std::memcmp(old_end - last - kBlock, end - last - kBlock, kBlock) == 0) {
     last += kBlock;
   }
-  while (last < most - first && old[length - 1 - last] == bytes[bytes.size() - 1 - last]) ++last;
+  while (last < most - first && old_end[-1 - std::int64_t{last}] == end[-1 - std::int64_t{last}]) {
+    ++last;
+  }
   return {first, last};
 }
 
@@ -232,13 +240,65 @@ void StreamEditor::answer(const Arrival& arrival) {
   const std::uint32_t acknowledged = splices_.original_floor(half.splices, half.acknowledged);
   if (sequence_offset(arrival.segment.end(), acknowledged) > 0) return;
   splices_.retire(half.splices, half.acknowledged, arrival.packet.time);
+  ++answered_;
+  acknowledge_to_sender(arrival, {});
+}
+
+// A segment came early: a receiver would say so at once (RFC 5681 4.2), but this one does not see
+// it.
+void StreamEditor::report_early(const Arrival& arrival) {
+  if ((arrival.half.flags & kStreamAcknowledged) == 0) return;
+  std::array<std::uint8_t, kSackRoom> option;
+  const std::size_t length = sack_blocks(arrival, option);
+  ++reported_early_;
+  acknowledge_to_sender(arrival, std::span(option).first(length));
+}
+
+// RFC 2018 4: first the block that the segment is in, then others. A multiple of four bytes.
+std::size_t StreamEditor::sack_blocks(const Arrival& arrival,
+                                      std::span<std::uint8_t> option) const {
+  const StreamHalf& half = arrival.half;
+  if ((half.flags & kStreamSack) == 0) return 0;
+  std::array<Run, kMaxRuns> runs;
+  std::size_t count = 0;
+  std::size_t own = 0;
+  waiting_.for_each(half.waiting, half.next, half.next + (1u << 30),
+                    [&](std::uint32_t from, std::span<const std::uint8_t> bytes) {
+                      const std::uint32_t to = from + static_cast<std::uint32_t>(bytes.size());
+                      if (count != 0 && runs[count - 1].to == from) {
+                        runs[count - 1].to = to;
+                      } else if (count < kMaxRuns) {
+                        runs[count++] = {from, to};
+                      }
+                      if (sequence_offset(arrival.segment.sequence, from) >= 0) own = count - 1;
+                    });
+  if (count == 0) return 0;
+  std::swap(runs[0], runs[own]);
+  const std::size_t blocks = std::min<std::size_t>(count, (option.size() - 4) / 8);
+  option[0] = option[1] = kTcpOptionNop;
+  option[2] = kTcpOptionSack;
+  option[3] = static_cast<std::uint8_t>(2 + blocks * 8);
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const std::uint32_t edges[2] = {rte_cpu_to_be_32(runs[i].from), rte_cpu_to_be_32(runs[i].to)};
+    std::memcpy(option.data() + 4 + i * 8, edges, 8);
+  }
+  return 4 + blocks * 8;
+}
+
+// In the receiver's name, what it has acknowledged last: nothing that it has not.
+void StreamEditor::acknowledge_to_sender(const Arrival& arrival,
+                                         std::span<const std::uint8_t> options) {
+  const StreamHalf& half = arrival.half;
   FlowSide* flow = arrival.packet.flow;
   SessionTable& sessions = arrival.context.sessions();
   FlowSide& back = sessions.side(sessions.id_of(flow), flow->direction() ^ 1);
-  rte_mbuf* ack = make_answer(arrival.packet, {arrival.ack, acknowledged, half.window},
-                              RTE_TCP_ACK_FLAG, {}, arrival.context.pool());
+  const Answer answer{.sequence = arrival.ack,
+                      .acknowledgement = splices_.original_floor(half.splices, half.acknowledged),
+                      .window = window_for_sender(half, half.acknowledged),
+                      .options = options};
+  rte_mbuf* ack = make_answer(arrival.packet, answer, RTE_TCP_ACK_FLAG, {}, arrival.context.pool());
+  // Without an mbuf it is lost as on any link.
   if (ack == nullptr) return;
-  ++answered_;
   arrival.context.inject(ack, arrival.packet.ingress, &back, &arrival.packet);
 }
 

@@ -17,8 +17,9 @@ class StreamEdit : public ::testing::Test {
   void open(Plan plan, std::uint16_t mss = 200) {
     plan_ = std::move(plan);
     rig_.splicer().begin(plan_, none_);
-    const Bytes options = {
+    Bytes options = {
         2, 4, static_cast<std::uint8_t>(mss >> 8), static_cast<std::uint8_t>(mss), 1, 3, 3, 2};
+    if (sack_permitted_) options.insert(options.end(), {1, 1, 4, 2});
     rig_.pass(Side::kInside,
               frame().tcp(tcp_.client, tcp_.server).flags("S").seq(1000).tcp_options(options));
     rig_.pass(
@@ -41,6 +42,12 @@ class StreamEdit : public ::testing::Test {
                                               .window(window)
                                               .tcp_options(options)));
   }
+  // What goes on to the receiver, without what the box tells the sender.
+  std::vector<Seen> onward(const std::vector<Sent>& sent) {
+    std::vector<Seen> all = seen(sent);
+    std::erase_if(all, [&](const Seen& one) { return one.to() == tcp_.client; });
+    return all;
+  }
   static std::vector<Seen> seen(const std::vector<Sent>& sent) {
     std::vector<Seen> all;
     for (const Sent& one : sent) {
@@ -58,6 +65,7 @@ class StreamEdit : public ::testing::Test {
     }
     return option;
   }
+  bool sack_permitted_ = false;
   Connection tcp_;
   Plan plan_, none_;
   Rig rig_{true};
@@ -159,11 +167,69 @@ TEST_F(StreamEdit, ResetKeepsItsPlace) {
 
 TEST_F(StreamEdit, EarlySegmentsLeaveInOrderAndTheirAcknowledgementsAtOnce) {
   open({.edits = {{0, 3, "X"}}});
-  const auto early = seen(rig_.pass(Side::kInside, tcp_.up(3, "def", "PA", 7)));
+  const auto early = onward(rig_.pass(Side::kInside, tcp_.up(3, "def", "PA", 7)));
   ASSERT_EQ(early.size(), 1u);
   EXPECT_EQ(early[0].text(), "");
   EXPECT_EQ(early[0].ack, 5008u);
   EXPECT_EQ(up(0, "abc").at(0).text(), "Xdef");
+}
+
+// RFC 5681 4.2, RFC 2018 4: as its receiver would, which does not see it.
+TEST_F(StreamEdit, EarlySegmentsAreReportedToTheirSender) {
+  sack_permitted_ = true;
+  open({.edits = {{1, 1, "longer"}}});
+  up(0, "abc");
+  ack(8);
+  const auto first = up(6, "ghi");
+  ASSERT_EQ(first.size(), 1u) << "nothing goes on";
+  EXPECT_EQ(first[0].to(), tcp_.client);
+  EXPECT_EQ(first[0].flags, "A");
+  EXPECT_EQ(first[0].seq, 5001u);
+  EXPECT_EQ(first[0].ack, 1004u) << "what the receiver has acknowledged, and no more";
+  EXPECT_EQ(first[0].window, 1000) << "as the receiver's last one";
+  EXPECT_EQ(first[0].tcp_options, sack(6, 9));
+  Bytes both = sack(12, 14);
+  const Bytes other = sack(6, 9);
+  both.insert(both.end(), other.begin() + 4, other.end());
+  both[3] = 18;
+  EXPECT_EQ(up(12, "mn").at(0).tcp_options, both) << "the latest first";
+  EXPECT_EQ(up(9, "jkl").at(0).tcp_options, sack(6, 14));
+  EXPECT_EQ(up(6, "ghi").at(0).tcp_options, sack(6, 14)) << "again";
+  EXPECT_EQ(up(3, "def").at(0).text(), "defghijklmn");
+  EXPECT_EQ(rig_.splicer().editor().reported_early(), 4u);
+}
+
+TEST_F(StreamEdit, SendersWithoutSackGetPlainDuplicates) {
+  open({.edits = {{1, 1, "longer"}}});
+  up(0, "abc");
+  ack(8);
+  const auto early = up(6, "ghi");
+  ASSERT_EQ(early.size(), 1u);
+  EXPECT_EQ(early[0].ack, 1004u);
+  EXPECT_EQ(early[0].tcp_options, Bytes());
+}
+
+// --- what a sender that can send nothing else repeats ------------------------------------------
+
+TEST_F(StreamEdit, WhatIsKeptBackLeavesWhenItsSenderCanDoNothingButRepeatIt) {
+  open({.edits = {{2, 6, "XY"}}, .gives_in = true});
+  ASSERT_EQ(up(0, "abcdef").at(0).text(), "ab");
+  EXPECT_TRUE(up(2, "cdef").empty()) << "its receiver may be about to acknowledge the rest";
+  EXPECT_TRUE(up(2, "cdef").empty());
+  ack(2);
+  EXPECT_TRUE(up(2, "cdef").empty()) << "a probe, perhaps";
+  EXPECT_EQ(up(2, "cdef").at(0).text(), "cdef");
+  EXPECT_EQ(up(6, "ghi").at(0).text(), "ghi");
+}
+
+TEST_F(StreamEdit, NewsBeginThePatienceAnew) {
+  open({.edits = {{2, 9, "XY"}}, .gives_in = true});
+  up(0, "abcdef");
+  ack(2);
+  EXPECT_TRUE(up(2, "cdef").empty());
+  EXPECT_TRUE(up(6, "g").empty());
+  EXPECT_TRUE(up(2, "cdefg").empty());
+  EXPECT_EQ(up(2, "cdefg").at(0).text(), "cdefg");
 }
 
 TEST_F(StreamEdit, ConnectionsBegunBeforeTheBoxPassUntouched) {

@@ -113,6 +113,12 @@ void PlanClient::settle(StreamCursor& stream, std::uint32_t have) {
   stream.decide(origin + have);
 }
 
+void PlanClient::urge(StreamCursor& stream) {
+  if (!plan_.gives_in) return;
+  next_ = plan_.edits.size();
+  settle(stream, stream.half().next - stream.half().origin);
+}
+
 void PlanClient::end(StreamCursor& stream) {
   settle(stream, stream.half().fin - stream.half().origin);
 }

@@ -30,6 +30,7 @@ struct Plan {
   std::uint32_t hold = 0;       // nothing leaves before so many bytes have come
   bool decides_ahead = false;   // what lies before the next edit is decided before it comes
   bool passes_at_last = false;  // wants nothing more behind the last edit
+  bool gives_in = false;        // does without what is left when it is urged
   std::string applied_to(const std::string& stream) const;
 };
 
@@ -38,6 +39,7 @@ class PlanClient final : public StreamClient {
  public:
   explicit PlanClient(const Plan& plan) : plan_(plan) {}
   void bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) override;
+  void urge(StreamCursor& stream) override;
   void end(StreamCursor& stream) override;
 
  private:
