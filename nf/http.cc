@@ -21,8 +21,10 @@ constexpr ReasonId id(HttpReason reason) { return static_cast<ReasonId>(reason);
 
 StreamEditor::Bounds bounds_of(const Settings& settings) {
   StreamEditor::Bounds bounds;
-  bounds.window = static_cast<std::uint32_t>(settings.integer("window"));
   bounds.pool = static_cast<std::uint64_t>(settings.integer("pool"));
+  // What waited has to find room when it leaves in another form, and all at once.
+  bounds.window = static_cast<std::uint32_t>(
+      std::min(static_cast<std::uint64_t>(settings.integer("window")), bounds.pool / 4));
   bounds.splice_bytes = bounds.pool;
   bounds.splices =
       static_cast<std::uint32_t>(std::clamp<std::uint64_t>(bounds.pool / 256, 1024, 1u << 20));
@@ -105,6 +107,7 @@ void Http::compile_patterns(const Settings::Rows& rows) {
     const HttpService& service = services_.all()[i];
     if (service.action != HttpAction::kSubstitute) continue;
     patterns.push_back({service.pattern, service.flags, static_cast<std::uint32_t>(i)});
+    longest_ = std::max(longest_, service.by.size());
   }
   if (patterns.empty()) return;
   try {
@@ -113,6 +116,11 @@ void Http::compile_patterns(const Settings::Rows& rows) {
     refuse_pattern(rows, patterns, error);
   }
   finder_->fit(finder_scratch_);
+  for (std::size_t i = 0; i < patterns.size(); ++i) {
+    const std::uint64_t width = finder_->width_of(i);
+    const std::uint64_t by = services_.all()[patterns[i].id].by.size();
+    if (by * shrink_.from < shrink_.to * width) shrink_ = {.from = width, .to = by};
+  }
 }
 
 void Http::refuse_pattern(const Settings::Rows& rows, const std::vector<Pattern>& patterns,
@@ -204,6 +212,7 @@ void Http::release(std::uint32_t number, Ending why, Instant when) {
   for (const std::size_t from : {0, 1}) {
     close_scan(connection, from, why, when);
     close_coding(connection.sides[from], why, when);
+    drop_carried(connection.sides[from], why, when);
     editor_.close(connection.sides[from].stream, why, when);
   }
   connections_census_.ended(why, when);
@@ -224,7 +233,10 @@ void Http::forget(std::size_t kind, Context& context) {
 void Http::forget_in(HttpConnection& connection, std::size_t kind, Instant now) {
   for (const std::size_t from : {0, 1}) {
     HttpSide& side = connection.sides[from];
-    if (kind == kHttpSplice) editor_.forget_splices(side.stream, now);
+    if (kind == kHttpSplice) {
+      editor_.forget_splices(side.stream, now);
+      drop_carried(side, Ending::kForgotten, now);
+    }
     if (kind == kHttpWaiting) editor_.forget_waiting(side.stream, now);
     if (kind == kHttpScan) close_scan(connection, from, Ending::kForgotten, now);
     if (kind != kHttpCoding || side.coder == 0) continue;
@@ -285,14 +297,26 @@ void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_cli
 }
 
 // What a body is put into another frame for has to be remembered until its receiver has it. When
-// there is no room the packet is lost, as on any link that is full: it comes again.
+// there is no room for what this packet has the services read, itself and what waited for it, it is
+// lost, as on any link that is full: it comes again. What was read before always passes: it is what
+// the receiver misses when nothing is acknowledged any more.
 bool Http::has_room_for(const Packet& packet, const HttpSide& side) const {
-  constexpr std::uint32_t kMaxRemembered = 3 << 17;
+  constexpr std::uint32_t kLeastDensity = 8;
+  const std::uint32_t sequence =
+      rte_be_to_cpu_32(packet.at_offset<rte_tcp_hdr>(packet.l4)->sent_seq);
   const std::uint32_t length = packet.ip_end - packet.payload;
-  if (length == 0) return true;
-  const std::uint32_t bytes = side.coder != 0 ? 2 * length + 4096 : 256;
-  return side.stream.splices.bytes <= kMaxRemembered &&
-         editor_.splices().has_room(side.stream.splices, 8, bytes);
+  const std::uint32_t next = side.stream.next;
+  if (sequence_offset(sequence, next) > 0 || sequence_offset(sequence + length, next) <= 0) {
+    return true;
+  }
+  const std::uint32_t read = length + side.stream.waiting.bytes;
+  // As dense as it has been, and half as much again.
+  const std::uint32_t density = std::max(kLeastDensity, side.density * 3u / 2);
+  const std::uint32_t splices =
+      8 + static_cast<std::uint32_t>(std::uint64_t{read} * density / 1024);
+  const std::uint32_t bytes =
+      side.coder != 0 ? 2 * read + 4096 : 256 + splices * static_cast<std::uint32_t>(longest_);
+  return editor_.has_room(side.stream, side.coder != 0 ? 8 : splices, bytes);
 }
 
 // Ends a connection: with a page for its client when a rule says so and nothing else is due, and by

@@ -57,7 +57,8 @@ struct HttpSide {
   std::uint32_t body = 0;     // behind the last byte of the message that was looked at
   bool in_head = true;
   BodyFraming framing = BodyFraming::kUntouched;
-  bool began_chunks = false;  // a chunk of ours has left, its line end has not
+  bool began_chunks = false;     // a chunk of ours has left, its line end has not
+  std::uint32_t chunk_left = 0;  // of the chunk of ours that is open
   // Body bytes that are given and not settled: where they stand. Framing lies between them.
   static constexpr std::size_t kMaxTail = 3;
   struct [[gnu::packed]] Tail {
@@ -65,9 +66,13 @@ struct HttpSide {
     std::uint16_t length;
   };
   std::uint8_t tail_count = 0;
-  std::uint16_t coder = 0;  // of the body under way, + 1
-  ServiceSet bodies = 0;    // services that substitute in this body
-  std::uint32_t scan = 0;   // stream of the services that scan it, + 1
+  std::uint16_t density = 0;  // splices that 1,024 bytes of this body took, at most
+  std::uint16_t coder = 0;    // of the body under way, + 1
+  // Bytes of the body that their sender has been relieved of, and that leave with its next ones
+  // (SpliceStore::carry).
+  std::uint32_t carried = SpliceStore::kNone;
+  ServiceSet bodies = 0;   // services that substitute in this body
+  std::uint32_t scan = 0;  // stream of the services that scan it, + 1
   std::array<Tail, kMaxTail> tail;
 };
 
@@ -141,10 +146,12 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
 
   // Messages (http_messages.cc).
   void bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) override;
+  void urge(StreamCursor& stream) override;
   void end(StreamCursor& stream) override;
   void overrun(StreamCursor& stream) override;
   void lost(StreamHalf& half) override;
   static const llhttp_settings_t& callbacks();
+  bool within_body(std::uint32_t at, std::span<const std::uint8_t> bytes);
   void parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes);
   void head_is_whole(StreamCursor& stream, std::uint32_t end);
   void message_is_over(StreamCursor& stream, std::uint32_t end);
@@ -185,6 +192,12 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   bool has_body(const HttpExchange* exchange) const;
 
   // Bodies (http_body.cc).
+  void clear_body();
+  void gather_body();
+  std::span<const std::uint8_t> body() const {
+    return only_.empty() ? std::span<const std::uint8_t>(body_) : only_;
+  }
+  bool leaves_as_it_came(std::uint32_t settled, std::uint32_t end);
   void begin_body(StreamCursor& stream);
   void body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes);
   void settle_body(StreamCursor& stream, bool over, std::uint32_t end);
@@ -192,7 +205,16 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   void carry_out_plan(StreamCursor& stream, bool over);
   std::uint32_t keep_tail(std::uint32_t settled);
   void plan_body(std::uint32_t settled, bool over, std::uint32_t end);
-  void begin_chunk(std::size_t size);
+  void plan_framing(bool all, std::uint32_t end);
+  void plan_relief(std::uint32_t settled, std::uint32_t end);
+  void drop_carried(HttpSide& side, Ending why, Instant now);
+  void plan_end(std::uint32_t settled, std::uint32_t end);
+  std::uint32_t place_of(std::uint32_t offset) const;
+  void begin_chunk(std::size_t size, std::string& in_front);
+  std::uint32_t room_in_chunk(std::uint32_t wanted, std::string& in_front);
+  void put_in(std::string_view text, std::string& to);
+  void leave(std::uint32_t at, std::uint32_t from, std::uint32_t to);
+  std::uint32_t certain_to_come(std::uint32_t settled);
   void plan(std::uint32_t from, std::uint32_t to, std::string_view bytes);
 
   // Content codings (http_coded.cc).
@@ -235,7 +257,13 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   std::vector<HttpConnection> connections_;
   std::vector<std::uint32_t> free_;
   Census connections_census_;
-  std::vector<std::string> pages_;     // by service
+  std::vector<std::string> pages_;  // by service
+  std::size_t longest_ = 0;         // that a match is replaced by
+  // At worst so many bytes become so many.
+  struct Shrink {
+    std::uint64_t from = 1;
+    std::uint64_t to = 1;
+  } shrink_;
   std::optional<MatchFinder> finder_;  // its patterns are numbered as their services
   Scratch finder_scratch_;
   struct Scans {
@@ -262,7 +290,10 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   StreamCursor* cursor_ = nullptr;
   std::uint32_t span_at_ = 0;
   const std::uint8_t* span_ = nullptr;
-  enum class Event : std::uint8_t { kNone, kHead, kLastChunk, kOver } event_ = Event::kNone;
+  enum class Event : std::uint8_t { kNone, kHead, kChunk, kLastChunk, kOver } event_ = Event::kNone;
+  bool ends_with_chunk_ = false;  // what came ends with the line end of a chunk
+  // The sender cannot wait for what waits here: it is relieved of it, or it leaves.
+  enum class Urge : std::uint8_t { kNone, kRelieve, kLetGo } urge_ = Urge::kNone;
   std::vector<char> head_text_;
   HttpHead head_;
   HeadEdits edits_;
@@ -276,6 +307,8 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
     std::uint32_t length;
   };
   std::vector<std::uint8_t> body_;
+  std::span<const std::uint8_t> only_;  // all of it, where it was given: it need not be copied
+  std::uint32_t carried_ = 0;           // its first bytes, which are not in the stream any more
   std::vector<BodyPiece> pieces_;
   std::vector<MatchFinder::Found> matches_;
   // What will be replaced: [from, to) of the stream, by bytes of plan_text_.
@@ -288,8 +321,10 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   std::vector<Planned> plan_;
   std::string plan_text_;
   std::string prefix_;
-  std::uint32_t plan_at_ = 0;                // settled so far
-  std::vector<std::uint8_t> plain_;          // a coded body taken apart, a piece at a time
+  std::uint32_t plan_at_ = 0;        // settled so far
+  std::uint32_t planned_left_ = 0;   // bytes of the body that are planned and not placed yet
+  std::uint32_t certain_ = 0;        // and that will come in any case
+  std::vector<std::uint8_t> plain_;  // a coded body taken apart, a piece at a time
   std::vector<std::uint8_t> recoded_bytes_;  // and what has become of it
   std::size_t recoded_ = 0;
 
@@ -307,6 +342,9 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   std::uint64_t scanned_ = 0;
   std::uint64_t untouchable_ = 0;
   std::uint64_t substitutions_ = 0;
+  // Bytes that waited for a match until their sender could not.
+  std::uint64_t relieved_ = 0;
+  std::uint64_t let_go_ = 0;
   std::uint64_t unreplaced_ = 0;
   std::uint64_t bypass_unknown_ = 0;
   std::uint64_t bypasses_ = 0;

@@ -2,8 +2,8 @@
 //
 // Bodies in a content coding (RFC 9110 8.4). What comes is taken apart, goes through the services
 // as any body does, and is put together again in the same coding, as much as can be with each
-// packet. All is given to the decoder but the last byte, which waits: its sender keeps it until
-// what the whole body has become is on its way.
+// packet. Where the body ends with its connection, its last byte waits: what the coding ends with
+// needs one to leave with.
 //
 // What cannot be taken apart leaves as it came, when nothing of it has left yet or when it would
 // stop its receiver as well. Only what has begun to leave in another form and outgrows its bounds
@@ -237,8 +237,11 @@ void Http::append_raw(std::span<const std::uint8_t> bytes) {
 // --- into the stream -------------------------------------------------------------------------
 
 void Http::settle_coded(StreamCursor& stream, bool over, std::uint32_t end) {
+  gather_body();
   const auto length = static_cast<std::uint32_t>(body_.size());
-  const std::uint32_t given = over || length == 0 ? length : length - 1;
+  // The end of a body that ends with its connection needs a byte to leave with.
+  const bool all = over || length == 0 || side().framing != BodyFraming::kPlain;
+  const std::uint32_t given = all ? length : length - 1;
   if (side().coder == kLostCoder) {
     ++cut_;
     failure_ = Failure::kBroken;
@@ -252,7 +255,7 @@ void Http::settle_coded(StreamCursor& stream, bool over, std::uint32_t end) {
   if (side().coder != 0) {
     // Until something leaves, all of it waits: it may turn out that it cannot be read.
     CodedBody& body = coded_bodies_[side().coder - 1u];
-    if (!body.began && recoded_ == 0 && !over) settled = 0;
+    if (!body.began && recoded_ == 0 && !over && urge_ == Urge::kNone) settled = 0;
     settled = keep_tail(settled);
     body.began = body.began || settled != 0;
     body.fed = given - settled;
@@ -275,15 +278,23 @@ void Http::plan_coded(std::uint32_t settled, bool over, std::uint32_t end) {
     if (piece.offset >= settled) break;
     to = piece.sequence + std::min(piece.length, settled - piece.offset);
   }
-  if (chunks && recoded_ != 0) begin_chunk(recoded_);
+  if (chunks && recoded_ != 0) begin_chunk(recoded_, prefix_);
   if (over && side.framing == BodyFraming::kChunkedBefore) to = end;
   plan_at_ = to;
-  if (to == side.body) {
-    if (recoded_ != 0) failure_ = Failure::kBroken;  // no byte is left to carry it
+  if (to != side.body) {
+    plan(side.body, to, {reinterpret_cast<const char*>(recoded_bytes_.data()), recoded_});
+  } else if (recoded_ != 0) {
+    failure_ = Failure::kBroken;  // no byte is left to carry it
+  }
+  if (!over) {
+    plan_framing(settled == body_.size(), end);
+    if (urge_ != Urge::kNone && plan_at_ != end && settled == body_.size()) {
+      plan(plan_at_, end, "");  // a size: framing alone
+      plan_at_ = end;
+    }
     return;
   }
-  plan(side.body, to, {reinterpret_cast<const char*>(recoded_bytes_.data()), recoded_});
-  if (!over || !chunks) return;
+  if (!chunks || plan_.empty()) return;
   if (side.began_chunks) plan_text_ += "\r\n";
   plan_text_ += side.framing == BodyFraming::kChunkedNow ? "0\r\n\r\n" : "0\r\n";
   plan_.back().length = static_cast<std::uint32_t>(plan_text_.size()) - plan_.back().offset;

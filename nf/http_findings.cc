@@ -39,6 +39,9 @@ std::vector<std::pair<std::string, std::uint64_t>> Http::findings() const {
       {"given up", given_up_},
       {"connections not followed (connections)", not_followed_},
       {"deletions acknowledged by the box", editor_.answered()},
+      {"early segments reported to their sender", editor_.reported_early()},
+      {"bytes taken from a sender that could not wait for a match", relieved_},
+      {"bytes let go before a match was certain: their sender could not wait", let_go_},
   };
   for (const HttpService& service : services_.all()) {
     const std::string name = "service " + service.id + ": ";

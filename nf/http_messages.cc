@@ -44,6 +44,12 @@ const llhttp_settings_t& Http::callbacks() {
       self.event_ = Event::kLastChunk;
       return HPE_PAUSED;
     };
+    settings.on_chunk_complete = [](llhttp_t* parser) -> int {
+      auto& self = *static_cast<Http*>(parser->data);
+      if (self.side().framing != BodyFraming::kChunkedBefore) return 0;
+      self.event_ = Event::kChunk;
+      return HPE_PAUSED;
+    };
     settings.on_message_complete = [](llhttp_t* parser) -> int {
       static_cast<Http*>(parser->data)->event_ = Event::kOver;
       return HPE_PAUSED;
@@ -58,10 +64,10 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   HttpSide& side = this->side();
   if (at == stream.half().origin) side.message = at;
   read_ += bytes.size();
-  body_.clear();
-  pieces_.clear();
+  clear_body();
+  ends_with_chunk_ = false;
   if (side.framing != BodyFraming::kUntouched) begin_body(stream);
-  parse(stream, at, bytes);
+  if (!within_body(at, bytes)) parse(stream, at, bytes);
   if (stream.half().passes() || failure_ != Failure::kNone) return;
   const std::uint32_t end = at + static_cast<std::uint32_t>(bytes.size());
   if (side.in_head) {
@@ -71,6 +77,19 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   if (side.framing != BodyFraming::kUntouched) return settle_body(stream, false, end);
   stream.decide(end);
   if (side.scan == 0) skip_body(stream, end);
+}
+
+// Within a body with a length there is nothing to parse: the parser need only know how far it is.
+bool Http::within_body(std::uint32_t at, std::span<const std::uint8_t> bytes) {
+  HttpSide& side = this->side();
+  constexpr unsigned kMarks = F_CONTENT_LENGTH | F_CHUNKED | F_SKIPBODY;
+  if (side.in_head || (side.parser.flags & kMarks) != F_CONTENT_LENGTH ||
+      side.parser.content_length <= bytes.size()) {
+    return false;
+  }
+  side.parser.content_length -= bytes.size();
+  body_bytes(at, bytes);
+  return true;
 }
 
 void Http::parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) {
@@ -93,6 +112,7 @@ void Http::parse(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
     const std::uint32_t here =
         at + static_cast<std::uint32_t>(reinterpret_cast<const std::uint8_t*>(stopped) - span_);
     if (event_ == Event::kHead) head_is_whole(stream, here);
+    if (event_ == Event::kChunk) ends_with_chunk_ = stopped == end;
     if (event_ == Event::kLastChunk && side.framing != BodyFraming::kUntouched) {
       settle_body(stream, true, here);
     }
@@ -135,7 +155,9 @@ void Http::head_is_whole(StreamCursor& stream, std::uint32_t end) {
   stream.decide(end);
   side.body = end;
   side.began_chunks = false;
+  side.chunk_left = 0;
   side.tail_count = 0;
+  side.density = 0;
 }
 
 void Http::message_is_over(StreamCursor& stream, std::uint32_t end) {
@@ -150,8 +172,7 @@ void Http::message_is_over(StreamCursor& stream, std::uint32_t end) {
   side.framing = BodyFraming::kUntouched;
   side.bodies = 0;
   stream.decide(end);
-  body_.clear();
-  pieces_.clear();
+  clear_body();
   side.in_head = true;
   side.message = end;
   if (from_client_ || side.parser.status_code < 200) return;
@@ -180,6 +201,7 @@ void Http::give_up(StreamCursor* stream) {
     side.stream.flags |= kStreamPasses;
     side.framing = BodyFraming::kUntouched;
     side.bodies = 0;
+    drop_carried(side, Ending::kClosed, now_);
     close_scan(*connection_, from, Ending::kClosed, now_);
     close_coding(side, Ending::kClosed, now_);
   }
@@ -210,12 +232,35 @@ void Http::fail_all(HttpFailureCause cause) {
   }
 }
 
+// A head cannot leave before it is whole: the services do without it. What waits of a body is taken
+// from its sender, or leaves when the body ends with its connection: then nothing may come that
+// could carry it.
+void Http::urge(StreamCursor& stream) {
+  HttpSide& side = this->side();
+  if (failure_ != Failure::kNone) return;
+  if (side.in_head) {
+    fail_all(HttpFailureCause::kSender);
+    if (failure_ == Failure::kNone) give_up(&stream);
+    return;
+  }
+  if (side.framing == BodyFraming::kUntouched) return;
+  ends_with_chunk_ = false;
+  begin_body(stream);
+  const bool ends_with_connection = side.framing == BodyFraming::kPlain;
+  if (ends_with_connection && side.coder != 0) return;
+  const std::uint32_t before = stream.decided();
+  urge_ = ends_with_connection ? Urge::kLetGo : Urge::kRelieve;
+  settle_body(stream, false, stream.half().next);
+  urge_ = Urge::kNone;
+  if (ends_with_connection) let_go_ += stream.decided() - before;
+}
+
 // The sender has closed.
 void Http::end(StreamCursor& stream) {
   HttpSide& side = this->side();
   if (failure_ != Failure::kNone) return;
-  body_.clear();
-  pieces_.clear();
+  clear_body();
+  ends_with_chunk_ = false;
   if (side.framing == BodyFraming::kPlain) {
     begin_body(stream);
     settle_body(stream, true, stream.half().fin);
@@ -226,6 +271,7 @@ void Http::end(StreamCursor& stream) {
   }
   end_scan();
   close_coding(side, Ending::kClosed, now_);
+  drop_carried(side, Ending::kClosed, now_);
   side.framing = BodyFraming::kUntouched;
 }
 

@@ -30,7 +30,7 @@ enum class HttpAction : std::uint8_t {
 // What a scan service does with what it finds.
 enum class HttpVerdict : std::uint8_t { kLog, kBlock, kReset };
 // Why a service could not run on a message that it was meant for.
-enum class HttpFailureCause : std::uint8_t { kParser, kMemory, kCoding, kConsent, kCount };
+enum class HttpFailureCause : std::uint8_t { kParser, kMemory, kCoding, kConsent, kSender, kCount };
 enum class HttpPoint : std::uint8_t { kRequestIn, kRequestOut, kResponseIn, kResponseOut };
 enum class HttpParty : std::uint8_t { kNone, kProvider, kConsumer };
 
@@ -38,9 +38,9 @@ inline constexpr std::array<std::string_view, 8> kHttpActions = {
     "insert-header", "remove-header", "replace-header", "block", "redirect", "substitute",
     "log",           "scan"};
 inline constexpr std::array<std::string_view, 3> kHttpVerdicts = {"log", "block", "reset"};
-inline constexpr std::array<std::string_view, 4> kHttpFailureCauses = {
+inline constexpr std::array<std::string_view, 5> kHttpFailureCauses = {
     "it cannot be parsed", "there is no room for it", "its body cannot be read or framed",
-    "no valid consent"};
+    "no valid consent", "its sender could not wait"};
 inline constexpr std::array<std::string_view, 4> kHttpPoints = {"request-in", "request-out",
                                                                 "response-in", "response-out"};
 inline constexpr std::array<std::string_view, 3> kHttpParties = {"none", "provider", "consumer"};
@@ -104,7 +104,8 @@ inline constexpr std::array<Parameter, 18> kHttpServiceColumns = {{
     {.name = "on_failure",
      .type = ParameterType::kChoice,
      .default_value = "pass",
-     .help = "when it cannot run on a message (parser, room, coding, consent): pass or block",
+     .help = "when it cannot run on a message (parser, room, coding, consent, a sender that cannot "
+             "wait): pass or block",
      .choices = kHttpFailures},
 }};
 

@@ -8,6 +8,8 @@
 #include <new>
 #include <numeric>
 
+#include "nf/partial_match.h"
+
 namespace glassbox {
 namespace {
 
@@ -182,6 +184,7 @@ MatchFinder::MatchFinder(const std::vector<Pattern>& patterns) {
                          "^, $ and \\b look at what stands around, which is not there in a stream");
     }
     width_ = std::max(width_, known.max_width);
+    widths_.push_back(known.max_width);
     expressions.push_back(pattern.expression.c_str());
     flags.push_back(own);
     ids.push_back(pattern.id);
@@ -198,7 +201,16 @@ MatchFinder::MatchFinder(const std::vector<Pattern>& patterns) {
     throw PatternError(place, text);
   }
   database_.reset(database);
+  partial_ = std::make_unique<PartialMatcher>(patterns);
   candidates_.reserve(kMaxCandidates);
+}
+
+MatchFinder::~MatchFinder() = default;
+
+std::uint32_t MatchFinder::open_end(std::span<const std::uint8_t> bytes) const {
+  const std::size_t widest = std::min<std::size_t>(bytes.size(), width_ - 1);
+  const std::size_t before = bytes.size() - widest;
+  return static_cast<std::uint32_t>(before + partial_->first(bytes.subspan(before)));
 }
 
 // One scan reports, for each place where something ends, the leftmost place where it can begin. Of

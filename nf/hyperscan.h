@@ -108,6 +108,8 @@ class Scratch {
 void scan_block(const PatternDatabase& database, std::span<const std::uint8_t> bytes,
                 const Scratch& scratch, MatchSink& sink);
 
+class PartialMatcher;
+
 // Patterns that match at least one byte and at most so many, whatever stands around them: for
 // finding where they match.
 class MatchFinder {
@@ -120,9 +122,15 @@ class MatchFinder {
   // Throws PatternError, also for patterns without a bound and for those that look around (^, $,
   // \b and the like). `patterns` must not be empty; their ids are below 32.
   explicit MatchFinder(const std::vector<Pattern>& patterns);
+  ~MatchFinder();
 
   // The widest that anything matches.
   std::uint32_t width() const { return width_; }
+  // Of one of the patterns, by its place.
+  std::uint32_t width_of(std::size_t pattern) const { return widths_[pattern]; }
+  // Where the first match begins that has not ended with these bytes and may end with what follows:
+  // what lies before it is certain. Their number: none is under way.
+  std::uint32_t open_end(std::span<const std::uint8_t> bytes) const;
   // Appends the matches of the patterns in `ids` (a bit each) that begin before `before`: leftmost
   // first, of those the longest, without overlaps; as many as `found` has room for.
   void find(std::span<const std::uint8_t> bytes, std::uint32_t before, std::uint32_t ids,
@@ -134,7 +142,9 @@ class MatchFinder {
     void operator()(hs_database_t* database) const { hs_free_database(database); }
   };
   std::unique_ptr<hs_database_t, Free> database_;
+  std::unique_ptr<PartialMatcher> partial_;
   std::uint32_t width_ = 0;
+  std::vector<std::uint32_t> widths_;
   std::vector<Found> candidates_;
 };
 

@@ -9,8 +9,6 @@ nginx, through the http chain on net_af_packet ports. Both links lose, repeat an
 both directions (rough_links.py); TCP timestamps and SACK are on. Bodies are plain, gzip and chunked, from 0 bytes
 to 1 MB, in the long form (GLASSBOX_TEST_FULL=1) 1,000 requests up to 50 MB. Each body must be its
 original, substituted, and no transfer may stall. Exit status 77, aloud, without namespaces.
-
-It fails today, on lost frames (docs/opes.md, Limits), and is therefore run by hand.
 """
 
 import concurrent.futures

@@ -64,12 +64,29 @@ class HttpBed {
     say(Side::kOutside, text, down_);
     return received(Side::kInside);
   }
+  // What was said last, so many bytes of it, comes again.
+  void again(Side side, const std::string& text) {
+    const bool up = side == Side::kInside;
+    const std::uint32_t at = (up ? up_ : down_) - static_cast<std::uint32_t>(text.size());
+    take(bed.send(
+        side, up ? tcp_.up(at, text, "PA", acked(side)) : tcp_.down(at, text, "PA", acked(side))));
+  }
   // The client closes; the server.
   void close(Side side) {
     const bool up = side == Side::kInside;
     take(bed.send(
         side, up ? tcp_.up(up_, "", "FA", acked(side)) : tcp_.down(down_, "", "FA", acked(side))));
   }
+  // The sender's bytes that are acknowledged when the other side acknowledges all it has.
+  std::uint32_t acknowledged(Side side) {
+    const Side other = opposite(side);
+    const Outs outs =
+        bed.send(other, other == Side::kInside ? tcp_.up(up_, "", "A", acked(other))
+                                               : tcp_.down(down_, "", "A", acked(other)));
+    const std::uint32_t first = side == Side::kInside ? tcp_.up_first : tcp_.down_first;
+    return outs.at(0).seen().ack - first;
+  }
+  std::uint32_t said(Side side) const { return side == Side::kInside ? up_ : down_; }
   // All that came to one side, in sequence order.
   std::string received(Side side) const { return got_[index_of(side)]; }
   std::string flags(Side side) const { return flags_[index_of(side)]; }
@@ -80,15 +97,16 @@ class HttpBed {
   }
 
   Bed bed;
+  bool acknowledges = true;  // the receiver, at once
 
  private:
-  // The receiver acknowledges at once.
   void say(Side side, const std::string& text, std::uint32_t& at) {
     for (std::size_t i = 0; i < text.size(); i += segment_) {
       const std::string part = text.substr(i, segment_);
       take(bed.send(side, side == Side::kInside ? tcp_.up(at, part, "PA", acked(side))
                                                 : tcp_.down(at, part, "PA", acked(side))));
       at += static_cast<std::uint32_t>(part.size());
+      if (!acknowledges) continue;
       const Side other = opposite(side);
       take(bed.send(other, other == Side::kInside ? tcp_.up(up_, "", "A", acked(other))
                                                   : tcp_.down(down_, "", "A", acked(other))));

@@ -163,6 +163,25 @@ TEST(HttpCoding, ChunksOfTheSenderAreNoMatter) {
   }
 }
 
+TEST(HttpCoding, ChunksThatComeWholeAreAcknowledgedWhole) {
+  const std::string text = prose(20000, 12);
+  for (const std::string& coding : kCodings) {
+    const std::string whole = encoded(text, coding);
+    HttpBed http(kSwap, "", 1400);
+    http.request(kGet);
+    const std::string message = in_chunks(coding, whole, 900);
+    const std::size_t body = message.find("\r\n\r\n") + 4;
+    http.response(message.substr(0, body));
+    constexpr std::size_t kChunk = 900 + 7;  // "384" and two line ends
+    for (std::size_t at = body; at < message.size(); at += kChunk) {
+      http.response(message.substr(at, kChunk));
+      EXPECT_EQ(http.acknowledged(Side::kOutside), http.said(Side::kOutside)) << coding << at;
+    }
+    EXPECT_TRUE(decoded(dechunked(http.received(Side::kInside)), coding) == replaced(text));
+    expect_nothing_left(http);
+  }
+}
+
 TEST(HttpCoding, BodyThatEndsWithTheConnectionIsWhole) {
   const std::string text = prose(3000, 3);
   for (const std::string& coding : kCodings) {

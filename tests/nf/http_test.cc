@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdio>
+#include <random>
+#include <tuple>
+
 #include "control/config.h"
+#include "nf/hyperscan.h"
 #include "tests/nf/http_bed.h"
 
 namespace glassbox::test {
@@ -148,6 +154,91 @@ TEST(Http, SubstitutionSeesThroughChunks) {
   }
 }
 
+// What matches cannot shrink is announced at once, and most segments pass as they came.
+TEST(Http, BodyWithALengthLeavesInFewChunks) {
+  const auto chunks_of = [](const std::string& message) {
+    std::size_t chunks = 0;
+    for (std::size_t at = body_of(message).empty() ? std::string::npos
+                                                   : message.find("\r\n\r\n") + 4;
+         at < message.size(); ++chunks) {
+      const std::size_t size = std::stoul(message.substr(at), nullptr, 16);
+      at = message.find("\r\n", at) + 2 + size + 2;
+    }
+    return chunks;
+  };
+  std::string text;
+  while (text.size() < 50'000) text += text.size() % 9'000 < 10 ? "colour " : "nothing of it ";
+  const std::string grows =
+      "{ id: swap, do: substitute, pattern: 'colou?r', by: something longer, " + kAgreed + " }";
+  for (const auto& [service, by, most] :
+       std::vector<std::tuple<std::string, std::string, std::size_t>>{
+           {grows, "something longer", 5},
+           {kSwap, "paint", 60},
+           {"{ id: swap, do: substitute, pattern: 'colou?r', by: '', " + kAgreed + " }", "", 60}}) {
+    HttpBed http(service, "", 1400);
+    http.request(kGet);
+    const std::string got = http.response(counted(text));
+    std::string expected;
+    for (std::size_t at = 0; at < text.size();) {
+      const bool match = text.compare(at, 6, "colour") == 0;
+      expected += match ? by : text.substr(at, 1);
+      at += match ? 6 : 1;
+    }
+    EXPECT_EQ(dechunked(got), expected);
+    EXPECT_LE(chunks_of(got), most) << by;
+    if (by.size() >= 6) {
+      EXPECT_LE(http.bed.census("http.splice").created_total(), 40u) << "a splice a match, and a few";
+    }
+  }
+}
+
+// Bodies of any framing, in segments of any size, with patterns that grow, shrink and delete.
+TEST(Http, BodiesAreWhatTheyWouldBeSubstitutedWhole) {
+  std::mt19937 random(8259);
+  const std::vector<std::pair<std::string, std::string>> kServices = {
+      {"ab|abcab", "X"}, {"[ab]{2,3}c?", "longer than that"}, {"ca", ""}, {"b{1,4}c", "bbbbb"}};
+  for (int round = 0; round < 300; ++round) {
+    const auto& [pattern, by] = kServices[random() % kServices.size()];
+    std::string text(random() % 400, ' ');
+    for (char& c : text) c = "aabbcc \n"[random() % 8];
+    MatchFinder finder({{pattern, "", 0}});
+    Scratch scratch;
+    finder.fit(scratch);
+    std::vector<MatchFinder::Found> found;
+    found.reserve(1000);
+    finder.find({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()},
+                static_cast<std::uint32_t>(text.size()), 1, scratch, found);
+    std::string expected;
+    std::size_t at = 0;
+    for (const MatchFinder::Found& match : found) {
+      expected += text.substr(at, match.begin - at) + by;
+      at = match.end;
+    }
+    expected += text.substr(at);
+    HttpBed http(
+        "{ id: s, do: substitute, pattern: '" + pattern + "', by: '" + by + "', " + kAgreed + " }",
+        "", 1 + random() % 90);
+    http.request(kGet);
+    std::string message;
+    if (random() % 2 == 0 && !text.empty()) {
+      message = counted(text);
+    } else {
+      message = ok("Transfer-Encoding: chunked\r\n", "");
+      for (std::size_t i = 0; i < text.size();) {
+        const std::size_t size = std::min<std::size_t>(1 + random() % 60, text.size() - i);
+        std::array<char, 16> digits{};
+        std::snprintf(digits.data(), digits.size(), "%zx\r\n", size);
+        message += digits.data() + text.substr(i, size) + "\r\n";
+        i += size;
+      }
+      message += "0\r\n\r\n";
+    }
+    ASSERT_EQ(dechunked(http.response(message)), expected)
+        << "round " << round << " " << pattern << " in " << text;
+    ASSERT_EQ(http.bed.census("http.waiting").entries(), 0u) << "round " << round;
+  }
+}
+
 TEST(Http, DeletedBodyLeavesNoEmptyChunk) {
   for (const std::size_t segment : {1u, 1000u}) {
     HttpBed http("{ id: cut, do: substitute, pattern: 'secret', by: '', party: provider }", "",
@@ -155,6 +246,112 @@ TEST(Http, DeletedBodyLeavesNoEmptyChunk) {
     http.request(kGet);
     EXPECT_TRUE(http.response(counted("secretsecret")).ends_with("\r\n\r\n0\r\n\r\n"));
   }
+}
+
+// An event is not kept from its client until the next one comes.
+TEST(Http, ChunksThatComeWholeLeaveWholeAndAreAcknowledged) {
+  HttpBed http(kSwap);
+  http.request(kGet);
+  http.response(ok("Transfer-Encoding: chunked\r\n", ""));
+  for (const std::string event : {"one", "colour", "two colours"}) {
+    const std::string chunk = std::to_string(event.size()) + "\r\n" + event + "\r\n";
+    const std::string got = http.response(event.size() < 10 ? chunk : "b\r\n" + event + "\r\n");
+    EXPECT_TRUE(got.ends_with("\r\n")) << got;
+    EXPECT_EQ(http.acknowledged(Side::kOutside), http.said(Side::kOutside));
+    EXPECT_EQ(http.bed.census("http.waiting").entries(), 0u);
+  }
+  EXPECT_EQ(dechunked(http.response("0\r\n\r\n")), "onepainttwo paints");
+}
+
+// --- senders that cannot wait ------------------------------------------------------------------
+
+TEST(HttpUrge, SenderIsRelievedOfWhatWaitsForAMatch) {
+  for (const std::string rest : {"urs", "x", "rs and colour"}) {
+    for (const bool chunked : {false, true}) {
+      HttpBed http(kSwap);
+      http.request(kGet);
+      const std::size_t length = 10 + rest.size();
+      const auto chunk = [&](const std::string& text) {
+        return (text.size() == 13 ? "d" : std::to_string(text.size())) + "\r\n" + text + "\r\n";
+      };
+      http.response(ok(chunked ? "Transfer-Encoding: chunked\r\n"
+                               : "Content-Length: " + std::to_string(length) + "\r\n",
+                       ""));
+      http.response(chunked ? "10\r\na red colo" : "a red colo");
+      EXPECT_TRUE(http.received(Side::kInside).ends_with("a red ")) << "a match may be under way";
+      http.again(Side::kOutside, "colo");
+      EXPECT_LT(http.acknowledged(Side::kOutside), http.said(Side::kOutside));
+      http.again(Side::kOutside, "colo");
+      EXPECT_TRUE(http.received(Side::kInside).ends_with("a red "));
+      EXPECT_EQ(http.acknowledged(Side::kOutside), http.said(Side::kOutside));
+      EXPECT_EQ(http.bed.census("http.splice").bytes(), 88u) << "the box alone has it";
+      EXPECT_EQ(http.count("bytes taken from a sender that could not wait for a match"), 4u);
+      http.response(chunked ? "123456\r\n" + chunk(rest) + "0\r\n\r\n" : rest);
+      const std::string expected = rest == "urs" ? "a red paints"
+                                   : rest == "x" ? "a red colox"
+                                                 : "a red paints and paint";
+      EXPECT_EQ(
+          dechunked(http.received(Side::kInside)),
+          chunked ? "a red colo123456" + (rest.size() == 13 ? "rs and paint" : rest) : expected);
+      EXPECT_EQ(http.bed.census("http.splice").entries(), 0u);
+    }
+  }
+}
+
+// Once more, with less than decides it; and when nothing comes any more.
+TEST(HttpUrge, WhatIsCarriedMayGrow) {
+  HttpBed http(kSwap);
+  http.request(kGet);
+  http.response(ok("Transfer-Encoding: chunked\r\n", "9\r\nco"));
+  for (int i = 0; i < 2; ++i) http.again(Side::kOutside, "9\r\nco");
+  http.response("lo");
+  for (int i = 0; i < 2; ++i) http.again(Side::kOutside, "lo");
+  EXPECT_EQ(http.acknowledged(Side::kOutside), http.said(Side::kOutside));
+  http.response("ur co");
+  for (int i = 0; i < 2; ++i) http.again(Side::kOutside, "co");
+  EXPECT_EQ(dechunked(http.response("\r\n0\r\n\r\n")), "paint co");
+  EXPECT_EQ(http.count("substitutions"), 1u);
+  EXPECT_EQ(http.bed.census("http.splice").entries(), 0u);
+}
+
+TEST(HttpUrge, BodyThatEndsWithTheConnectionDoesWithoutTheMatch) {
+  HttpBed http(kSwap);
+  http.request("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+  http.response("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\na red colo");
+  for (int i = 0; i < 2; ++i) http.again(Side::kOutside, "colo");
+  EXPECT_EQ(body_of(http.received(Side::kInside)), "a red colo");
+  EXPECT_EQ(http.count("bytes let go before a match was certain: their sender could not wait"), 4u);
+  http.response("ur");
+  http.close(Side::kOutside);
+  EXPECT_EQ(body_of(http.received(Side::kInside)), "a red colour") << "too late";
+}
+
+TEST(HttpUrge, AChunksSizeIsAcknowledgedToo) {
+  HttpBed http(kSwap);
+  http.request(kGet);
+  http.response(ok("Transfer-Encoding: chunked\r\n", "3\r\none\r\n1"));
+  for (int i = 0; i < 2; ++i) http.again(Side::kOutside, "\r\n1");
+  EXPECT_EQ(http.acknowledged(Side::kOutside), http.said(Side::kOutside));
+  EXPECT_EQ(dechunked(http.response("0\r\nabcdefghijklmnop\r\n0\r\n\r\n")), "oneabcdefghijklmnop");
+}
+
+TEST(HttpUrge, AHeadThatItsSenderCannotGoOnWithLeavesUnread) {
+  HttpBed http("{ id: ask, do: insert-header, at: request-out, name: X, value: y, " + kAgreed +
+               " }");
+  EXPECT_EQ(http.request("GET /a HT"), "");
+  for (int i = 0; i < 2; ++i) http.again(Side::kInside, "GET /a HT");
+  EXPECT_EQ(http.received(Side::kOutside), "GET /a HT");
+  EXPECT_EQ(http.request(kGet.substr(9)), kGet);
+  EXPECT_EQ(http.count("given up"), 1u);
+}
+
+TEST(HttpUrge, AServiceThatMustNotFailEndsTheConnection) {
+  HttpBed http("{ id: no, do: block, url: '*/secret', on_failure: block, " + kAgreed + " }");
+  http.request("GET /secret HT");
+  for (int i = 0; i < 2; ++i) http.again(Side::kInside, "GET /secret HT");
+  EXPECT_TRUE(http.was_reset());
+  EXPECT_EQ(http.received(Side::kOutside), "");
+  EXPECT_EQ(http.count("service no: not run, its sender could not wait"), 1u);
 }
 
 TEST(Http, OldClientsGetABodyThatEndsWithTheConnection) {
@@ -379,6 +576,33 @@ TEST(HttpBounds, SlowRequestsKeepWithinThePool) {
   tcp.client = "192.168.1.3:1000";
   tcp.open(bed);
   EXPECT_EQ(texts(bed.inside(tcp.up(0, kGet))), kGet);
+}
+
+// What its receiver misses has to pass, however much is remembered: nothing else is acknowledged
+// before.
+TEST(HttpBounds, RetransmissionsPassWhenNothingMoreCanBeRemembered) {
+  HttpBed http(kSwap, "pool: 65536", 1000);
+  http.request(kGet);
+  http.acknowledges = false;
+  std::string body;
+  while (body.size() < 20000) body += "colour ";
+  http.response(ok("Transfer-Encoding: chunked\r\n", "4e24\r\n" + body));
+  EXPECT_LE(http.count("substitutions left out for want of room"), 150u) << "of the first segment";
+  const auto drops = [&] {
+    std::uint64_t packets = 0;
+    for (std::size_t reason = 0; reason < http.bed.worker().chain().at(0)->spec().reasons.size();
+         ++reason) {
+      packets += http.bed.worker()
+                     .ledger()
+                     .drops(0, static_cast<ReasonId>(reason), Side::kOutside)
+                     .packets;
+    }
+    return packets;
+  };
+  EXPECT_GT(drops(), 0u) << "more than can be remembered";
+  const std::uint64_t before = drops();
+  EXPECT_FALSE(http.bed.outside(Connection().down(0, "HTTP/1.1 200 OK\r\nContent-")).empty());
+  EXPECT_EQ(drops(), before);
 }
 
 TEST(HttpBounds, IdleConnectionTakesAtMost700Bytes) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <random>
 
 namespace glassbox {
 namespace {
@@ -136,6 +137,75 @@ TEST(Hyperscan, BadPatternIsRefusedWithItsPlaceAndWords) {
       EXPECT_EQ(error.pattern(), 1u);
       EXPECT_NE(std::string(error.what()).find(bad.text), std::string::npos) << error.what();
     }
+  }
+}
+
+// --- where it matches ------------------------------------------------------------------------
+
+using Places = std::vector<std::pair<std::size_t, std::size_t>>;
+
+Places places_in(MatchFinder& finder, const Scratch& scratch, std::string_view text) {
+  std::vector<MatchFinder::Found> found;
+  found.reserve(1000);
+  finder.find(bytes_of(text), static_cast<std::uint32_t>(text.size()), ~0u, scratch, found);
+  Places places;
+  for (const MatchFinder::Found& match : found) places.emplace_back(match.begin, match.end);
+  return places;
+}
+
+TEST(MatchFinder, SaysWhereAMatchMayBeUnderWay) {
+  const MatchFinder finder({{"colou?r", "i", 0}, {"ab|abcde", "", 1}});
+  const auto open = [&](std::string_view text) { return finder.open_end(bytes_of(text)); };
+  EXPECT_EQ(open("nothing of it"), 13u);
+  EXPECT_EQ(open("the COLO"), 4u);
+  EXPECT_EQ(open("the colo "), 9u);
+  EXPECT_EQ(open("colour"), 6u) << "it is whole, and nothing longer can come of it";
+  EXPECT_EQ(open("xxab"), 2u) << "it may become a longer one";
+  EXPECT_EQ(open("xxabd"), 5u);
+  EXPECT_EQ(open(""), 0u);
+}
+
+// In pieces of any size, with no more kept back than may be under way, it finds what it finds in
+// the whole.
+TEST(MatchFinder, PiecesHaveTheMatchesOfTheWhole) {
+  const std::vector<std::vector<Pattern>> kSets = {
+      {{"abba", "", 0}},
+      {{"ab|abcab", "", 0}, {"b{1,4}c", "", 1}},
+      {{"[ab]{2,3}c?", "i", 0}, {"caab", "", 1}},
+      {{"a.b", "s", 0}, {"a.{0,3}\\nc", "", 1}, {"(?:ac){1,3}", "", 2}},
+      {{"(?i)B\\x41|c[^a]c", "", 0}},
+  };
+  std::mt19937 random(20260611);
+  for (int round = 0; round < 4000; ++round) {
+    const auto& patterns = kSets[static_cast<std::size_t>(round) % kSets.size()];
+    MatchFinder finder(patterns);
+    Scratch scratch;
+    finder.fit(scratch);
+    std::string text(random() % 60, ' ');
+    for (char& c : text) c = "aabbccABC\n"[random() % 10];
+    const Places whole = places_in(finder, scratch, text);
+    Places pieces;
+    std::string waiting;
+    std::size_t at = 0;  // of what waits
+    for (std::size_t have = 0; have < text.size();) {
+      const std::size_t piece = std::min<std::size_t>(1 + random() % 7, text.size() - have);
+      waiting += text.substr(have, piece);
+      have += piece;
+      const bool over = have == text.size();
+      std::uint32_t settled =
+          over ? static_cast<std::uint32_t>(waiting.size()) : finder.open_end(bytes_of(waiting));
+      ASSERT_LT(waiting.size() - settled, finder.width());
+      std::vector<MatchFinder::Found> found;
+      found.reserve(1000);
+      finder.find(bytes_of(waiting), settled, ~0u, scratch, found);
+      for (const MatchFinder::Found& match : found) {
+        pieces.emplace_back(at + match.begin, at + match.end);
+        settled = std::max(settled, match.end);
+      }
+      waiting.erase(0, settled);
+      at += settled;
+    }
+    ASSERT_EQ(pieces, whole) << "round " << round << ": " << text;
   }
 }
 

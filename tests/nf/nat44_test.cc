@@ -303,8 +303,7 @@ TEST(Nat44Test, AbsentUdpChecksumStaysAbsent) {
 
 TEST(Nat44Test, AddressesOfNoHostAreNotTranslated) {
   Bed bed(kNat);
-  for (const char* to :
-       {"224.0.0.251:5353", "255.255.255.255:67", "169.254.1.1:1", "0.1.2.3:1"}) {
+  for (const char* to : {"224.0.0.251:5353", "255.255.255.255:67", "169.254.1.1:1", "0.1.2.3:1"}) {
     EXPECT_TRUE(bed.inside(frame().udp(kA, to)).empty()) << to;
     EXPECT_EQ(bed.last_drop(), "nat44 not-translatable");
   }
