@@ -302,9 +302,17 @@ void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_cli
 // the receiver misses when nothing is acknowledged any more.
 bool Http::has_room_for(const Packet& packet, const HttpSide& side) const {
   constexpr std::uint32_t kLeastDensity = 8;
+  const std::uint32_t length = packet.ip_end - packet.payload;
+  // Enough for any segment of a sparse body, and seen at once.
+  constexpr std::uint32_t kAmple = 512;  // splices
+  constexpr std::uint32_t kShort = 64;   // bytes of one
+  if (side.coder == 0 && side.density < 64 && length <= 4096 && longest_ <= kShort &&
+      side.stream.waiting.empty() && editor_.has_room(side.stream, kAmple, kAmple * kShort))
+      [[likely]] {
+    return true;
+  }
   const std::uint32_t sequence =
       rte_be_to_cpu_32(packet.at_offset<rte_tcp_hdr>(packet.l4)->sent_seq);
-  const std::uint32_t length = packet.ip_end - packet.payload;
   const std::uint32_t next = side.stream.next;
   if (sequence_offset(sequence, next) > 0 || sequence_offset(sequence + length, next) <= 0) {
     return true;

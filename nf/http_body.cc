@@ -24,7 +24,6 @@ void Http::clear_body() {
 // What waited since the last bytes came.
 void Http::begin_body(StreamCursor& stream) {
   HttpSide& side = this->side();
-  clear_body();
   if (side.carried != SpliceStore::kNone) {
     carried_ = editor_.splices().carried_bytes(side.carried);
     body_.resize(carried_);
@@ -109,7 +108,7 @@ void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end) {
   if (over) end_scan();
   if (failure_ != Failure::kNone) return;
   std::uint32_t settled = find_matches(body(), over);
-  if (!over && leaves_as_it_came(settled, end)) {
+  if (!over && leaves_as_it_came(settled, end)) [[likely]] {
     side.chunk_left -= side.framing == BodyFraming::kPlain ? 0 : settled;
     side.tail_count = 0;
     side.body = end;

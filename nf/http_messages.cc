@@ -245,6 +245,7 @@ void Http::urge(StreamCursor& stream) {
   }
   if (side.framing == BodyFraming::kUntouched) return;
   ends_with_chunk_ = false;
+  clear_body();
   begin_body(stream);
   const bool ends_with_connection = side.framing == BodyFraming::kPlain;
   if (ends_with_connection && side.coder != 0) return;

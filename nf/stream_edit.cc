@@ -331,8 +331,15 @@ void StreamEditor::send_unread(const Arrival& arrival) {
 void StreamEditor::feed(const Arrival& arrival, StreamCursor& cursor) {
   StreamHalf& half = arrival.half;
   const Segment& segment = arrival.segment;
+  const rte_mbuf* mbuf = arrival.packet.mbuf;
+  if (half.waiting.empty() && segment.sequence == half.next && segment.length != 0 &&
+      segment.offset + segment.length <= mbuf->data_len) [[likely]] {
+    give(arrival, cursor, segment.sequence,
+         {rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, segment.offset), segment.length});
+  }
   while (!half.passes()) {
     const std::uint32_t at = half.next;
+    if (half.waiting.empty() && sequence_offset(segment.end(), at) <= 0) break;
     if (const std::uint32_t whole = waiting_.contiguous_end(half.waiting, at); whole != at) {
       const std::uint32_t end = at + std::min(whole - at, kPiece);
       gathered_.clear();

@@ -292,10 +292,15 @@ BENCHMARK(HttpScan)->ArgName("patterns")->Arg(10)->Arg(200);
 BENCHMARK(HttpBody);
 BENCHMARK(HttpBodyQuiet);
 
-// A flow that no service wants; against CountFlows of count_bench.
-void HttpOtherFlows(benchmark::State& state) {
-  run_flows(state, "[http: { system: 'http://box.example/opes', services: [" + kHeader + "] }]");
+// A flow that no service wants: alone in a chain, against Wire and Count, and behind a firewall,
+// against the firewall without it.
+const std::string kWantsNothing =
+    "http: { system: 'http://box.example/opes', services: [" + kHeader + "] }";
+void HttpOtherFlows(benchmark::State& state) { run_flows(state, "[" + kWantsNothing + "]"); }
+void FirewallHttpOtherFlows(benchmark::State& state) {
+  run_flows(state, "[firewall, " + kWantsNothing + "]");
 }
+BENCHMARK(FirewallHttpOtherFlows)->Apply(at_three_sizes);
 BENCHMARK(HttpOtherFlows)->Apply(at_three_sizes);
 
 }  // namespace
