@@ -76,9 +76,10 @@ int run_forget(const ForgetOptions& options) {
       closed.endpoints = setup.endpoints;
       closed.fix_checksums = setup.fix_checksums;
       closed.seed = setup.seed;
-      report.attribution = attribute(config, image, flows, closed,
-                                     settle_intents(config, image, flows, closed));
+      report.attribution =
+          attribute(config, image, flows, closed, settle_intents(config, image, flows, closed));
     }
+    describe_workload(options.replay.captures, image, report);
   }
   if (options.probes) {
     const ProbePool pool;
@@ -86,7 +87,6 @@ int run_forget(const ForgetOptions& options) {
   }
   report.command = "forget";
   report.configuration = std::filesystem::path(options.replay.config).filename().string();
-  describe_workload(options.replay.captures, report);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!options.replay.report.empty()) {
     const Result<void> written = write_report(report, options.replay.report);

@@ -6,6 +6,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "control/replay/pcap_file.h"
+
 namespace glassbox {
 namespace {
 
@@ -21,23 +23,55 @@ CaptureImage::CaptureImage(const std::vector<std::string>& paths,
   CaptureSet captures(paths);
   link_ = captures.link();
   linktype_ = captures.linktype();
-  const double all = static_cast<double>(std::max<std::uint64_t>(captures.file_bytes(), 1));
   frames_.reserve(captures.file_bytes() / kFileBytes);
+  if (paths.size() != 1 || !take_whole(paths.front(), progress)) take(captures, progress);
+}
+
+// A plain pcap file, as it lies. False: it is none, and nothing is taken.
+bool CaptureImage::take_whole(const std::string& path,
+                              const std::function<void(double)>& progress) {
+  PcapFile file(path);
+  if (!file.is_plain() || file.linktype() != linktype_) return false;
+  const double all = static_cast<double>(std::max<std::uint64_t>(file.file_bytes(), 1));
+  PcapFile::Record record;
+  while (file.next(record)) {
+    add(record.time, record.data, record.size, record.wire_length);
+    if (frames_.size() % kProgressEvery == 0) {
+      progress(static_cast<double>(file.position_bytes()) / all);
+    }
+  }
+  if (!file.is_plain() || frames_.size() > std::numeric_limits<std::uint32_t>::max()) {
+    frames_.clear();
+    wire_bytes_ = truncated_ = clamped_ = 0;
+    return false;
+  }
+  blocks_.push_back(file.take_bytes());
+  sha256_ = file.sha256();
+  return true;
+}
+
+void CaptureImage::take(CaptureSet& captures, const std::function<void(double)>& progress) {
+  const double all = static_cast<double>(std::max<std::uint64_t>(captures.file_bytes(), 1));
   CaptureSet::Frame frame;
   while (captures.next(frame)) {
     if (frame.number > std::numeric_limits<std::uint32_t>::max()) {
       throw std::runtime_error("more than 2^32 - 1 packets: split the capture with editcap -c");
     }
-    const Instant now = frames_.empty() ? frame.time : std::max(frame.time, frames_.back().now);
-    frames_.push_back({frame.time, now, keep(frame.bytes),
-                       static_cast<std::uint32_t>(frame.bytes.size()), frame.wire_length});
-    if (now != frame.time) ++clamped_;
-    wire_bytes_ += frame.wire_length;
-    if (frame.wire_length != frame.bytes.size()) ++truncated_;
+    add(frame.time, keep(frame.bytes), static_cast<std::uint32_t>(frame.bytes.size()),
+        frame.wire_length);
     if (frame.number % kProgressEvery == 0) {
       progress(static_cast<double>(captures.position_bytes()) / all);
     }
   }
+}
+
+void CaptureImage::add(Instant time, const std::uint8_t* data, std::uint32_t size,
+                       std::uint32_t wire_length) {
+  const Instant now = frames_.empty() ? time : std::max(time, frames_.back().now);
+  frames_.push_back({time, now, data, size, wire_length});
+  if (now != time) ++clamped_;
+  wire_bytes_ += wire_length;
+  if (wire_length != size) ++truncated_;
 }
 
 const std::uint8_t* CaptureImage::keep(std::span<const std::uint8_t> bytes) {

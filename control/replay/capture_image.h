@@ -45,8 +45,13 @@ class CaptureImage {
   std::uint64_t truncated() const { return truncated_; }
   // Packets stamped before one ahead of them.
   std::uint64_t clamped() const { return clamped_; }
+  // Of the only file, where it was learned on the way; else empty.
+  const std::string& sha256() const { return sha256_; }
 
  private:
+  bool take_whole(const std::string& path, const std::function<void(double)>& progress);
+  void take(CaptureSet& captures, const std::function<void(double)>& progress);
+  void add(Instant time, const std::uint8_t* data, std::uint32_t size, std::uint32_t wire_length);
   const std::uint8_t* keep(std::span<const std::uint8_t> bytes);
 
   HugeVector<Frame> frames_;
@@ -58,6 +63,7 @@ class CaptureImage {
   std::uint64_t wire_bytes_ = 0;
   std::uint64_t truncated_ = 0;
   std::uint64_t clamped_ = 0;
+  std::string sha256_;
 };
 
 }  // namespace glassbox

@@ -88,10 +88,12 @@ SideChoice choose_sides(const ReplayOptions& options, const Config& config) {
   return sides;
 }
 
-void describe_workload(const std::vector<std::string>& captures, Report& report) {
+void describe_workload(const std::vector<std::string>& captures, const CaptureImage& image,
+                       Report& report) {
   for (const std::string& path : captures) {
     report.workload.files.push_back(std::filesystem::path(path).filename().string());
-    report.workload.sha256.push_back(sha256_of_file(path));
+    report.workload.sha256.push_back(image.sha256().empty() ? sha256_of_file(path)
+                                                            : image.sha256());
   }
 }
 
@@ -132,7 +134,7 @@ int run_replay(const ReplayOptions& options) {
   outputs.finish();
   report.command = "replay";
   report.configuration = std::filesystem::path(options.config).filename().string();
-  describe_workload(options.captures, report);
+  describe_workload(options.captures, image, report);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!options.report.empty()) must(write_report(report, options.report));
   print_result(options, report);

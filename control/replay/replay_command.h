@@ -50,7 +50,9 @@ struct ReplayOptions {
 SideChoice choose_sides(const ReplayOptions& options, const Config& config);
 // Names and hashes of the files. Throws std::runtime_error.
 struct Report;
-void describe_workload(const std::vector<std::string>& captures, Report& report);
+class CaptureImage;
+void describe_workload(const std::vector<std::string>& captures, const CaptureImage& image,
+                       Report& report);
 
 // The exit status. Throws ConfigError for what the configuration has wrong, std::runtime_error for
 // a run that failed.
