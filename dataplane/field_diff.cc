@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/field_diff.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <type_traits>
 #include <vector>
 
 namespace glassbox {
@@ -301,58 +302,69 @@ bool same_shape(const Dissection& a, const Dissection& b) {
   return std::equal(a.pieces.begin(), a.pieces.end(), b.pieces.begin(), b.pieces.end(), alike);
 }
 
+// The bytes of a frame's start as bits.
+constexpr std::size_t kStart = 64;
+constexpr std::size_t kVector = 32;
+constexpr std::uint64_t bits(std::size_t offset, std::size_t length) {
+  return ((std::uint64_t{1} << length) - 1) << offset;
+}
+
+// Which bytes of the start differ, of two frames of one size, a vector at least.
+std::uint64_t differing_start(FrameBytes a, FrameBytes b) {
+  const auto differ = [&](std::size_t at) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a.data() + at));
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b.data() + at));
+    const auto equal = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, y)));
+    return std::uint64_t{~equal};
+  };
+  const std::size_t second = std::min(a.size(), kStart) - kVector;
+  return differ(0) | differ(second) << second;
+}
+
 // What most packets differ in, without taking them apart: two frames of one shape (untagged, IPv4
 // without options, whole, TCP or UDP) in which addresses, ports or other plain fields of the
 // headers changed and nothing behind them. False: take them apart.
 bool compare_common(FrameBytes before, FrameBytes after, FieldSet& fields) {
   constexpr std::size_t kIp = 14;
   constexpr std::size_t kL4 = kIp + 20;
+  // What tells the shape: EtherType, version and header length, total length, fragment, protocol.
+  constexpr std::uint64_t kShape =
+      bits(12, 2) | bits(kIp, 1) | bits(kIp + 2, 2) | bits(kIp + 6, 2) | bits(kIp + 9, 1);
   const std::uint8_t* const a = before.data();
-  const std::uint8_t* const b = after.data();
-  const auto same = [&](std::size_t offset, std::size_t length) {
-    return std::memcmp(a + offset, b + offset, length) == 0;
-  };
-  const auto same_word = [&](std::size_t offset) { return same(offset, 2); };
   if (before.size() != after.size() || before.size() < kL4 + 8) return false;
-  if (a[12] != 0x08 || a[13] != 0 || a[kIp] != 0x45 || !same_word(12) || b[kIp] != 0x45) {
-    return false;
-  }
-  const std::uint8_t protocol = a[kIp + 9];
+  if (a[12] != 0x08 || a[13] != 0 || a[kIp] != 0x45) return false;
+  const bool tcp = a[kIp + 9] == 6;
   const std::size_t end = kIp + (std::size_t{a[kIp + 2]} << 8 | a[kIp + 3]);
   const bool fragment = (a[kIp + 6] & 0x3f) != 0 || a[kIp + 7] != 0;
-  if (fragment || !same_word(kIp + 2) || !same_word(kIp + 6) || protocol != b[kIp + 9])
-    return false;
-  const std::size_t rest = kL4 + (protocol == 6 ? 20 : 8);
-  if ((protocol != 6 && protocol != 17) || rest > end || end > before.size()) return false;
+  const std::size_t rest = kL4 + (tcp ? 20 : 8);
+  if (fragment || (!tcp && a[kIp + 9] != 17) || rest > end || end > before.size()) return false;
   // TCP's data offset and flags, UDP's length; and all that lies behind the header.
-  if (!same_word(kL4 + (protocol == 6 ? 12 : 4)) || !same(rest, before.size() - rest)) return false;
-  // Of lengths known here, so that each is a load or two and no call.
-  const auto note = [&]<std::size_t kLength>(Field field, std::size_t offset,
-                                             std::integral_constant<std::size_t, kLength>) {
-    if (std::memcmp(a + offset, b + offset, kLength) != 0) fields.insert(field);
-  };
-  constexpr std::integral_constant<std::size_t, 1> kByte;
-  constexpr std::integral_constant<std::size_t, 2> kWord;
-  constexpr std::integral_constant<std::size_t, 4> kDouble;
-  constexpr std::integral_constant<std::size_t, 6> kMac;
-  note(Field::kEthDst, 0, kMac);
-  note(Field::kEthSrc, 6, kMac);
-  note(Field::kIpDscp, kIp + 1, kByte);
-  note(Field::kIpId, kIp + 4, kWord);
-  note(Field::kIpTtl, kIp + 8, kByte);
-  note(Field::kIpSrc, kIp + 12, kDouble);
-  note(Field::kIpDst, kIp + 16, kDouble);
-  if (protocol != 6) {
-    note(Field::kUdpSrcPort, kL4, kWord);
-    note(Field::kUdpDstPort, kL4 + 2, kWord);
-    return true;
+  const std::uint64_t differ = differing_start(before, after);
+  const std::uint64_t fixed = kShape | (tcp ? bits(kL4 + 12, 2) : bits(kL4 + 4, 2));
+  if ((differ & fixed) != 0 || differ >> rest != 0) return false;
+  if (before.size() > kStart &&
+      std::memcmp(a + kStart, after.data() + kStart, before.size() - kStart) != 0) {
+    return false;
   }
-  note(Field::kTcpSrcPort, kL4, kWord);
-  note(Field::kTcpDstPort, kL4 + 2, kWord);
-  note(Field::kTcpSeq, kL4 + 4, kDouble);
-  note(Field::kTcpAck, kL4 + 8, kDouble);
-  note(Field::kTcpWindow, kL4 + 14, kWord);
-  note(Field::kTcpUrgent, kL4 + 18, kWord);
+  const auto note = [&](Field field, std::size_t offset, std::size_t length) {
+    if ((differ & bits(offset, length)) != 0) fields.insert(field);
+  };
+  note(Field::kIpSrc, kIp + 12, 4);
+  note(Field::kIpDst, kIp + 16, 4);
+  note(tcp ? Field::kTcpSrcPort : Field::kUdpSrcPort, kL4, 2);
+  note(tcp ? Field::kTcpDstPort : Field::kUdpDstPort, kL4 + 2, 2);
+  // A translator changes these and checksums, and no others.
+  if ((differ & ~(bits(kIp + 10, 14) | bits(tcp ? kL4 + 16 : kL4 + 6, 2))) == 0) return true;
+  note(Field::kEthDst, 0, 6);
+  note(Field::kEthSrc, 6, 6);
+  note(Field::kIpDscp, kIp + 1, 1);
+  note(Field::kIpId, kIp + 4, 2);
+  note(Field::kIpTtl, kIp + 8, 1);
+  if (!tcp) return true;
+  note(Field::kTcpSeq, kL4 + 4, 4);
+  note(Field::kTcpAck, kL4 + 8, 4);
+  note(Field::kTcpWindow, kL4 + 14, 2);
+  note(Field::kTcpUrgent, kL4 + 18, 2);
   return true;
 }
 
