@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -104,10 +106,19 @@ std::string words() {
   return html_section("words", "Words", "", "<dl>\n" + list + "</dl>\n");
 }
 
-}  // namespace
+bool all_finite(const Json& json) {
+  if (json.is_number_float()) return std::isfinite(json.get<double>());
+  if (!json.is_structured()) return true;
+  return std::all_of(json.begin(), json.end(), all_finite);
+}
 
-std::string to_html(const std::string& json_text) {
-  const Json json = Json::parse(json_text);  // strict: what is no UTF-8 does not get here
+// Whether writing changes nothing: no text that is no UTF-8, no number that JSON does not have.
+bool is_as_written(const Json& json, const std::string& text) {
+  constexpr std::string_view kReplaced = "\xEF\xBF\xBD";
+  return text.find(kReplaced) == std::string::npos && all_finite(json);
+}
+
+std::string page(const Json& json) {
   const PageContext page{json, sentences(json)};
   const std::string body = chain_section(page) + state_time_section(page) +
                            staircase_section(page) + forgetting_section(page) +
@@ -117,6 +128,16 @@ std::string to_html(const std::string& json_text) {
       fmt::format("glassbox {}: {}", text_at(json, "command"), title_of(json));
   return page_of(title, head(json) + headlines_section(page) + page_contents(body) + body,
                  json.dump(), kReportJs);
+}
+
+}  // namespace
+
+std::string to_html(const std::string& json_text) {
+  return page(Json::parse(json_text));  // strict: what is no UTF-8 does not get here
+}
+
+std::string to_html(const Json& report, const std::string& text) {
+  return is_as_written(report, text) ? page(report) : to_html(text);
 }
 
 std::string to_html(const Report& report) { return to_html(to_json_text(report)); }

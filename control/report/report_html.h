@@ -6,6 +6,7 @@
 // bytes.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "control/report/report.h"
@@ -14,6 +15,8 @@ namespace glassbox {
 
 // `json_text`: what report.json holds. Throws nlohmann::json::exception if it is no JSON.
 std::string to_html(const std::string& json_text);
+// The same from the report and its text, without reading the text again.
+std::string to_html(const nlohmann::ordered_json& report, const std::string& json_text);
 std::string to_html(const Report& report);
 
 }  // namespace glassbox

@@ -141,14 +141,25 @@ Json state_json(const StateRow& row) {
           {"forgotten", ended(row, Ending::kForgotten)}};
 }
 
+// Of a row that is one of many: its members are put in one by one, because a list of them is first
+// made as arrays.
+Json::object_t& members_of(Json& row, std::size_t count) {
+  auto& members = row.get_ref<Json::object_t&>();
+  members.reserve(count);
+  return members;
+}
+
 Json timeline_json(const Report& report) {
   Json rows = Json::array();
   for (const StateSample& sample : report.timeline) {
-    rows.push_back({{"t", instant_text(sample.time)},
-                    {"function", sample.function},
-                    {"kind", sample.kind},
-                    {"entries", sample.entries},
-                    {"bytes", sample.bytes}});
+    Json row = Json::object();
+    auto& members = members_of(row, 5);
+    members.emplace_back("t", instant_text(sample.time));
+    members.emplace_back("function", sample.function);
+    members.emplace_back("kind", sample.kind);
+    members.emplace_back("entries", sample.entries);
+    members.emplace_back("bytes", sample.bytes);
+    rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -209,12 +220,15 @@ Json falls_json(const Report& report) {
   Json rows = Json::array();
   for (const FlowFall& fall : report.falls) {
     if (rows.size() == kMaxFalls) break;
-    rows.push_back({{"flow", fall.flow},
-                    {"name", fall.name},
-                    {"step", fall.step},
-                    {"packet", fall.packet},
-                    {"function", fall.function.empty() ? Json() : Json(fall.function)},
-                    {"why", fall.why}});
+    Json row = Json::object();
+    auto& members = members_of(row, 6);
+    members.emplace_back("flow", fall.flow);
+    members.emplace_back("name", fall.name);
+    members.emplace_back("step", fall.step);
+    members.emplace_back("packet", fall.packet);
+    members.emplace_back("function", fall.function.empty() ? Json() : Json(fall.function));
+    members.emplace_back("why", fall.why);
+    rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -338,8 +352,12 @@ Json to_json(const Report& report, Registry registry) {
 }
 
 std::string to_json_text(const Report& report, Registry registry) {
+  return text_of(to_json(report, registry));
+}
+
+std::string text_of(const Json& report) {
   // File names are bytes, and JSON is UTF-8: what is none is replaced rather than refused.
-  return to_json(report, registry).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace glassbox

@@ -23,6 +23,7 @@ inline constexpr std::size_t kMaxFalls = 2000;
 nlohmann::ordered_json to_json(const Report& report, Registry registry = functions());
 // What report.json holds: the same, as text with a line's end.
 std::string to_json_text(const Report& report, Registry registry = functions());
+std::string text_of(const nlohmann::ordered_json& report);
 
 // Makes the directory if need be, and in it report.json and report.html. Both are whole before the
 // first gets its name; on an error what was there before is left.

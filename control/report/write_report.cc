@@ -50,8 +50,9 @@ Result<void> write_files(const std::string& directory,
 }
 
 Result<void> write_report(const Report& report, const std::string& directory) {
-  const std::string json = to_json_text(report);
-  return write_files(directory, {{"report.json", json}, {"report.html", to_html(json)}});
+  const nlohmann::ordered_json json = to_json(report);
+  const std::string text = text_of(json);
+  return write_files(directory, {{"report.json", text}, {"report.html", to_html(json, text)}});
 }
 
 }  // namespace glassbox
