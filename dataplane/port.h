@@ -22,6 +22,8 @@ struct Burst {
   std::array<rte_mbuf*, kMaxBatch> mbufs;
   std::array<Instant, kMaxBatch> times;
   std::array<std::uint32_t, kMaxBatch> missing;
+  // Where each came in. A port has one side and leaves them alone; see Worker::take_in().
+  std::array<Side, kMaxBatch> sides;
 };
 
 class Port {

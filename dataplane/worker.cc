@@ -102,7 +102,7 @@ void Worker::observe(Observer* observer) {
 
 // --- the turn ----------------------------------------------------------------------------------
 
-std::uint32_t Worker::run_once(Instant now) {
+void Worker::begin_turn(Instant now) {
   if (now > now_) now_ = now;
   sessions_->advance(now_, expiry_budget());
   expire_fragments();
@@ -110,6 +110,10 @@ std::uint32_t Worker::run_once(Instant now) {
     Context context(*this, static_cast<FunctionId>(i), now_);
     chain_[i]->tick(context);
   }
+}
+
+std::uint32_t Worker::run_once(Instant now) {
+  begin_turn(now);
   const std::uint64_t before = next_id_;
   receive(Side::kInside, now_);
   receive(Side::kOutside, now_);
@@ -138,9 +142,9 @@ void Worker::receive(Side side, Instant now) {
   if constexpr (kBooks) ledger_.balance(side).received += burst_.count;
   const bool plain = !burst_.stamped && !options_.complete_checksums && observer_ == nullptr;
   if (plain) {
-    parse_burst<true>(side, now);
+    parse_burst<Arrivals::kPlain>(side, now);
   } else {
-    parse_burst<false>(side, now);
+    parse_burst<Arrivals::kOneSide>(side, now);
   }
   if (parsed_at_ != nullptr) [[unlikely]]
     *parsed_at_ = rte_rdtsc();
@@ -148,15 +152,15 @@ void Worker::receive(Side side, Instant now) {
     batch_.assign(packets_.data(), burst_.count);
     run_batch(side);
   } else {
-    look_up(burst_.count, side);
+    look_up(0, burst_.count, side);
   }
 }
 
 // Parses, hashes and fetches, in one pass: the bucket of a packet's key is on its way from memory
 // while the next packets are parsed, and the record it names while those after them are.
-// kPlain: the packets all come now, are whole, and nobody watches.
-template <bool kPlain>
+template <Worker::Arrivals kArrivals>
 void Worker::parse_burst(Side side, Instant now) {
+  constexpr bool kPlain = kArrivals == Arrivals::kPlain;
   constexpr std::uint16_t kDataAhead = 4;
   constexpr std::uint16_t kRecordsBehind = 16;
   const std::uint16_t count = burst_.count;
@@ -174,6 +178,7 @@ void Worker::parse_burst(Side side, Instant now) {
     packet.flow = nullptr;
     packet.time = !kPlain && burst_.stamped ? burst_.times[i] : now;
     packet.id = packet.cause = next_id_ + i;
+    if constexpr (kArrivals == Arrivals::kEitherSide) side = burst_.sides[i];
     packet.ingress = side;
     packet.egress = opposite(side);
     packet.fate = Fate::kForward;
@@ -326,12 +331,43 @@ void Worker::end_turn(Instant now) {
   flush(Side::kInside);
   flush(Side::kOutside);
   reorder_ = false;
+  close_ended(now);
+  assert(!kBooks || Ledger::balanced(ledger_.total()));
+}
+
+void Worker::close_ended(Instant now) {
   for (const SessionId session : ended_) {
     if (sessions_->live(session)) sessions_->close(session, Ending::kClosed, now);
   }
   ended_.clear();
-  assert(!kBooks || Ledger::balanced(ledger_.total()));
 }
+
+// --- parts -------------------------------------------------------------------------------------
+
+void Worker::take_in() { parse_burst<Arrivals::kEitherSide>(Side::kInside, now_); }
+
+bool Worker::run_part(std::uint16_t first, std::uint16_t count, Instant now) {
+  begin_turn(now);
+  const Side side = packets_[first].ingress;
+  if constexpr (kBooks) ledger_.balance(side).received += count;
+  if (sessions_->layout().empty()) {
+    batch_.assign(packets_.data() + first, count);
+    run_batch(side);
+  } else {
+    // The parts before this one may have opened and closed sessions.
+    const SessionTable::Lookup4 lookup = sessions_->lookup4();
+    for (std::uint16_t i = first; i < first + count; ++i) {
+      candidates_[i] = lookup.candidate(hashes_[i]);
+    }
+    look_up(first, static_cast<std::uint16_t>(first + count), side);
+  }
+  run_entrants();
+  close_ended(now_);
+  const bool holds = ledger_.balance(Side::kInside).held + ledger_.balance(Side::kOutside).held;
+  return reorder_ || holds;
+}
+
+void Worker::send_out() { end_turn(now_); }
 
 // --- beside the turn ---------------------------------------------------------------------------
 

@@ -59,6 +59,23 @@ class Worker final : public SlotOwner {
 
   // One turn. Returns the number of packets received.
   std::uint32_t run_once(Instant now);
+  // --- parts: for a driver that knows what comes when, by either side. A part is
+  // a turn over packets of one side that came one after the other; several may be parsed together
+  // before the first, and sent together behind the last.
+  //
+  //     fill worker.burst(), sides included, and count;
+  //     worker.take_in();
+  //     worker.run_part(0, 3, when the first of these three came);  // ... and so on, in order
+  //     worker.send_out();
+  //
+  // Timers may be run between two parts (run_once() with ports that have nothing, settle()).
+  Burst& burst() { return burst_; }
+  void take_in();
+  // True: call send_out() before the next part. What left is not in the order of its causes, or a
+  // function holds a packet, which it might set free ahead of the next part's.
+  bool run_part(std::uint16_t first, std::uint16_t count, Instant now);
+  void send_out();
+
   // Expires all that is due, without a bound; call before reading the books for a report.
   void settle(Instant now);
   // Ends the run: functions give up what they hold, early fragments drop.
@@ -101,23 +118,28 @@ class Worker final : public SlotOwner {
  private:
   friend class Context;
 
+  // What a burst's packets have in common. kPlain: they all come now, are whole, and nobody
+  // watches.
+  enum class Arrivals : std::uint8_t { kPlain, kOneSide, kEitherSide };
+
   // A packet that enters the chain behind a function: released, injected, or a part of a split one.
   struct Entrant {
     Packet packet;
     int next;  // chain position it goes to; outside the chain: the port
   };
 
+  void begin_turn(Instant now);
   void receive(Side side, Instant now);
   void expire_fragments();
-  template <bool kPlain>
+  template <Arrivals kArrivals>
   void parse_burst(Side side, Instant now);
   void note_arrival(Packet& packet, std::uint32_t missing);
   void complete_checksum(Packet& packet);
-  // Finds or opens the session of each packet and takes the batch through the chain.
-  void look_up(std::uint16_t count, Side side);
+  // Finds or opens the session of each packet of [first, end) and takes them through the chain.
+  void look_up(std::uint16_t first, std::uint16_t end, Side side);
   void run_earlier();
-  // Fetches what the first packets of flows among [first, count) will need to be admitted.
-  void foresee(std::uint16_t first, std::uint16_t count, Side side);
+  // Fetches what the first packets of flows among [first, end) will need to be admitted.
+  void foresee(std::uint16_t first, std::uint16_t end, Side side);
   static bool join_established(Packet& packet, FlowSide* flow, std::uint32_t key_offset);
   bool join_found(std::uint16_t i, std::uint32_t key_offset);
   std::uint32_t expiry_budget();
@@ -147,6 +169,7 @@ class Worker final : public SlotOwner {
   void run_entrants();
   void flush(Side side);
   void end_turn(Instant now);
+  void close_ended(Instant now);
 
   // Admission (worker_admission.cc).
   // `hash`: of the packet's key. `replaced`: the session that has the key and gives way, or

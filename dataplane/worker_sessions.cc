@@ -37,15 +37,16 @@ inline bool Worker::join_found(std::uint16_t i, std::uint32_t key_offset) {
   return join_established(packet, candidates_[i], key_offset);
 }
 
-void Worker::look_up(std::uint16_t count, Side side) {
+void Worker::look_up(std::uint16_t first, std::uint16_t end, Side side) {
   const std::uint32_t key_offset = sessions_->lookup4().key_offset;
-  std::uint16_t i = 0;
-  while (i < count && join_found(i, key_offset)) ++i;
-  batch_.assign(packets_.data(), i);
-  std::uint32_t refreshed = i;
+  std::uint16_t i = first;
+  while (i < end && join_found(i, key_offset)) ++i;
+  const auto found = static_cast<std::uint16_t>(i - first);
+  batch_.assign(packets_.data() + first, found);
+  std::uint32_t refreshed = found;
   table_changed_ = false;
-  if (i < count && candidates_[i] == nullptr) foresee(i, count, side);
-  for (; i < count; ++i) {
+  if (i < end && candidates_[i] == nullptr) foresee(i, end, side);
+  for (; i < end; ++i) {
     Packet& packet = packets_[i];
     if (!table_changed_ && join_found(i, key_offset)) {
       ++refreshed;
@@ -63,11 +64,11 @@ void Worker::look_up(std::uint16_t count, Side side) {
 
 // First packets come in bunches, and each looks into a dozen tables that are too large for any
 // cache. A guess is enough: what it misses is fetched by whoever needs it.
-void Worker::foresee(std::uint16_t first, std::uint16_t count, Side side) {
+void Worker::foresee(std::uint16_t first, std::uint16_t end, Side side) {
   constexpr std::uint16_t kFewest = 4;  // fewer are not worth the calls
   std::array<FlowKey4, kMaxBatch> keys;
   std::uint16_t openers = 0;
-  for (std::uint16_t i = first; i < count; ++i) {
+  for (std::uint16_t i = first; i < end; ++i) {
     keys[openers] = packets_[i].key4;
     openers += candidates_[i] == nullptr;
   }

@@ -20,16 +20,17 @@ void EffectBook::count(FunctionId function, Side side, const FieldSet& fields, F
 
 void EffectBook::count_flow(FunctionId function, Side side, const FieldSet& fields,
                             FlowNumber flow) {
-  Seen* seen = nullptr;
-  for (std::uint32_t at = seen_[flow - 1]; at != 0 && seen == nullptr; at = entries_[at - 1].next) {
-    Seen& entry = entries_[at - 1];
-    if (entry.function == function && entry.side == side) seen = &entry;
+  Seen* seen = &seen_[flow - 1].first[index_of(side)];
+  while (!seen->fields.empty() && seen->function != function) {
+    if (seen->next == 0) {
+      seen->next = static_cast<std::uint32_t>(more_.size() + 1);
+      more_.emplace_back();
+      seen = &more_.back();
+    } else {
+      seen = &more_[seen->next - 1];
+    }
   }
-  if (seen == nullptr) {
-    entries_.push_back({function, side, {}, seen_[flow - 1]});
-    seen_[flow - 1] = static_cast<std::uint32_t>(entries_.size());
-    seen = &entries_.back();
-  }
+  seen->function = function;
   const FieldSet fresh = fields.without(seen->fields);
   if (fresh.empty()) return;
   seen->fields = seen->fields | fresh;

@@ -18,14 +18,10 @@ namespace glassbox {
 
 class EffectBook {
  public:
-  explicit EffectBook(std::uint32_t flows) : seen_(flows, 0) {}
+  explicit EffectBook(std::uint32_t flows) : seen_(flows) {}
 
-  // Packets of these flows come later, and soon.
-  void prefetch(FlowNumber later, FlowNumber soon) const {
-    if (later != kNoFlow) __builtin_prefetch(&seen_[later - 1]);
-    if (soon == kNoFlow) return;
-    if (const std::uint32_t at = seen_[soon - 1]; at != 0) __builtin_prefetch(&entries_[at - 1]);
-  }
+  // Packets of the flow come soon.
+  void prefetch(FlowNumber soon) const { __builtin_prefetch(&seen_[soon - 1], 1); }
   void count(FunctionId function, Side side, const FieldSet& fields, FlowNumber flow,
              std::uint32_t bytes);
   // In the order of function, side and field.
@@ -39,19 +35,22 @@ class EffectBook {
     FieldSet fields;
     Tally tally;
   };
-  // What a flow has been counted for, by function and side.
+  // What a flow has been counted for in a function and a side.
   struct Seen {
-    FunctionId function;
-    Side side;
-    FieldSet fields;
-    std::uint32_t next;  // index + 1; 0: the last one
+    FieldSet fields;         // empty: nothing yet, and no function
+    std::uint32_t next = 0;  // index + 1 into more_: another function; 0: none
+    FunctionId function = 0;
+  };
+  // By side the first function's, which are all that most flows have: a line.
+  struct alignas(64) SeenOfFlow {
+    std::array<Seen, kSides> first;
   };
   void count_flow(FunctionId function, Side side, const FieldSet& fields, FlowNumber flow);
 
   using Counts = std::array<std::array<std::array<std::uint64_t, kFields>, kSides>, kMaxFunctions>;
   std::vector<Row> rows_;
-  HugeVector<std::uint32_t> seen_;  // by flow: index + 1 into entries_
-  HugeVector<Seen> entries_;
+  HugeVector<SeenOfFlow> seen_;  // by flow
+  HugeVector<Seen> more_;
   std::unique_ptr<Counts> flows_ = std::make_unique<Counts>();
 };
 

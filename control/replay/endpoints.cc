@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "control/replay/payload.h"
 #include "dataplane/editor.h"
 
 namespace glassbox {
@@ -26,14 +27,12 @@ bool from_inside_end(const CapturedFlow& flow, std::size_t direction) {
 }
 
 // Words, not calls: asked for every delivery.
-bool same(const IpAddress& a, const IpAddress& b) {
-  return a.version == b.version && std::memcmp(a.bytes.data(), b.bytes.data(), 16) == 0;
+bool same(std::uint32_t a, const IpAddress& b) {
+  return b.version == 4 && std::memcmp(b.bytes.data(), &a, 4) == 0;
 }
 
-bool same(const Tuple& a, const Tuple& b) {
-  return same(a.source, b.source) && same(a.destination, b.destination) &&
-         a.source_port == b.source_port && a.destination_port == b.destination_port &&
-         a.protocol == b.protocol;
+bool same(const std::array<std::uint8_t, 16>& a, const IpAddress& b) {
+  return b.version == 6 && std::memcmp(b.bytes.data(), a.data(), 16) == 0;
 }
 
 // Where a host that has received so far stands, at a boundary of the stream as sent: behind what
@@ -196,14 +195,31 @@ bool Endpoints::is_addressed(const Flow& flow, const CapturedFlow& captured,
                              const Delivery& delivery, Receipt& receipt) const {
   const Packet& packet = *delivery.packet;
   if (!packet.has(kKeyed)) return true;
-  const Tuple arriving = packet.arriving_tuple();
-  const Tuple expected = receipt.direction == 0 ? captured.opener : captured.opener.reversed();
+  return packet.has(kIpv4) ? is_addressed(packet.key4, flow, captured, delivery, receipt)
+                           : is_addressed(packet.key6, flow, captured, delivery, receipt);
+}
+
+template <typename Key>
+bool Endpoints::is_addressed(const Key& key, const Flow& flow, const CapturedFlow& captured,
+                             const Delivery& delivery, Receipt& receipt) const {
+  const Tuple& opener = captured.opener;
+  const bool along = receipt.direction == 0;
+  const IpAddress& source = along ? opener.source : opener.destination;
+  const IpAddress& destination = along ? opener.destination : opener.source;
   // An error's own destination is the source of what it quotes, and so is the key's.
-  receipt.misdelivered = !same(arriving.destination, expected.destination);
+  receipt.misdelivered = !same(key.destination, destination);
   if (receipt.misdelivered) return false;
-  if (delivery.egress == Side::kInside) return same(arriving, expected);
-  if (!is_segment(packet) || !from_inside_end(captured, receipt.direction)) return true;
-  return flow.outside.is_known(arriving);
+  if (delivery.egress == Side::kInside) {
+    const std::uint16_t source_port = along ? opener.source_port : opener.destination_port;
+    const std::uint16_t destination_port = along ? opener.destination_port : opener.source_port;
+    return same(key.source, source) && key.source_port == rte_cpu_to_be_16(source_port) &&
+           key.destination_port == rte_cpu_to_be_16(destination_port) &&
+           key.protocol == opener.protocol;
+  }
+  if (!is_segment(*delivery.packet) || !from_inside_end(captured, receipt.direction)) return true;
+  const std::optional<Face>& known = flow.outside.known();
+  return !known ||
+         (same(key.source, known->address) && key.source_port == rte_cpu_to_be_16(known->port));
 }
 
 void Endpoints::take_segment(Flow& flow, const Delivery& delivery, Receipt& receipt) {
@@ -235,6 +251,13 @@ bool Endpoints::is_in_sequence(Stream& stream, const Stream& theirs, const Deliv
                                Receipt& receipt) const {
   const Packet& packet = *delivery.packet;
   const PacketNote& note = *delivery.note;
+  const bool as_sent = delivery.origin == Origin::kReceived && note.stream &&
+                       kTranslated.includes(delivery.differing);
+  if (as_sent && stream.path == nullptr && theirs.path == nullptr) [[likely]] {
+    receipt.begin = stream.unwrap.peek(note.seq);
+    receipt.end = receipt.begin + note.length;
+    return true;
+  }
   const std::uint32_t seq = rte_be_to_cpu_32(tcp_of(packet).sent_seq);
   const std::uint32_t length = sequence_length(packet);
   const StreamPosition sent = stream.unwrap.peek(note.seq);

@@ -63,7 +63,9 @@ class Endpoints {
   void prefetch(FlowNumber flow) const {
     const auto* at = reinterpret_cast<const char*>(&flows_[flow - 1]);
     for (std::size_t line = 0; line < sizeof(Flow); line += 64) __builtin_prefetch(at + line, 1);
-    __builtin_prefetch(&index_.flow(flow));
+    const CapturedFlow& captured = index_.flow(flow);
+    __builtin_prefetch(&captured.opener);
+    __builtin_prefetch(&captured.initiator_side);
   }
   Sending may_send(const PacketNote& note) const;
   // The packet is sent now, or never will be. Call it once for each packet of a flow, in the order
@@ -100,7 +102,7 @@ class Endpoints {
   bool would_differ_if_agile() const;
 
  private:
-  struct Flow {
+  struct alignas(64) Flow {
     std::array<Stream, 2> streams;  // 0: what the initiator sends
     std::int8_t running = -1;       // direction of the present run
     OutsideView outside;
@@ -108,6 +110,9 @@ class Endpoints {
 
   bool is_addressed(const Flow& flow, const CapturedFlow& captured, const Delivery& delivery,
                     Receipt& receipt) const;
+  template <typename Key>
+  bool is_addressed(const Key& key, const Flow& flow, const CapturedFlow& captured,
+                    const Delivery& delivery, Receipt& receipt) const;
   bool is_in_sequence(Stream& stream, const Stream& theirs, const Delivery& delivery,
                       Receipt& receipt) const;
   void take_segment(Flow& flow, const Delivery& delivery, Receipt& receipt);

@@ -34,10 +34,9 @@ class OutsideView {
   // Where the outside host sends `captured` to; nullopt: as captured. `agile`: every UDP flow
   // follows the address it was last reached from.
   std::optional<Face> face_for(const Packet& captured, const CapturedFlow& flow, bool agile) const;
-  // Whether a TCP segment, or an error about it, comes from whom the outside host talks to.
-  bool is_known(const Tuple& arriving) const {
-    return !first_ || (arriving.source == first_->address && arriving.source_port == first_->port);
-  }
+  // Whom the outside host talks to: where TCP segments, and errors about them, have to come from.
+  // nullopt: nobody so far.
+  const std::optional<Face>& known() const { return first_; }
   // It was bound to the first address and would have been sent elsewhere if it had followed.
   bool would_differ_if_agile() const { return differed_; }
 

@@ -62,6 +62,7 @@ struct PacketNote {
   bool error = false;  // an ICMP error about the flow, not a packet of it
   bool fragment = false;
   bool stream = false;  // a whole TCP segment: the fields below are its
+  bool opaque = false;  // what its flow carries is encrypted
   std::uint8_t tcp_flags = 0;
   std::uint32_t seq = 0;
   std::uint32_t ack = 0;      // if tcp_flags says so
@@ -112,11 +113,13 @@ class FlowIndex {
   void learn(CapturedFlow& flow, const Packet& packet, bool from_initiator);
   void tie_fragment(const Packet& packet, PacketNote& note);
   void tie_early_fragments();
-  void link_packets();
-  void weigh_flows(const CaptureImage& image);
+  void link_packets(const CaptureImage& image);
+  void fetch_ahead(const CaptureImage& image, std::uint64_t number);
   MacId id_of(const Mac& mac);
   static DatagramKey datagram_of(const Packet& packet);
   void decide_sides();
+  template <typename SideOf>
+  void set_sides(SideOf side_of);
   void split_by_networks();
   bool is_inside(const IpAddress& address) const;
   Side side_of_source(const Packet& packet, Side otherwise) const;
@@ -129,6 +132,8 @@ class FlowIndex {
   HugeVector<PacketNote> notes_;
   FlowKeys<FlowKey4> current4_;
   FlowKeys<FlowKey6> current6_;
+  static constexpr std::size_t kAhead = 8;     // packets
+  std::array<std::uint64_t, kAhead> ahead_{};  // hashes of keys to come; 0: none
   std::map<DatagramKey, std::pair<FlowNumber, bool>> datagrams_;
   std::vector<std::pair<DatagramKey, std::uint64_t>> early_;  // fragments before their first
   // Source MACs of packets: learned sides, for what has no flow.

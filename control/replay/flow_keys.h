@@ -41,6 +41,16 @@ class FlowKeys {
     const bool along = !is_smaller(reversed(packet), packet);
     return {locate(entries_, along ? packet : reversed(packet)), along};
   }
+  // Fetches the entry that the key most likely has; flow_at() says what it was then.
+  std::uint64_t fetch(const Key& packet) const {
+    const bool along = !is_smaller(reversed(packet), packet);
+    const std::uint64_t hash = hash_(along ? packet : reversed(packet));
+    __builtin_prefetch(&entries_[hash & (entries_.size() - 1)]);
+    return hash;
+  }
+  std::uint32_t flow_at(std::uint64_t hash) const {
+    return entries_[hash & (entries_.size() - 1)].flow;
+  }
   void fill(Entry& entry, std::uint32_t flow, bool opener_is_key) {
     if (entry.flow == 0) ++used_;
     entry.flow = flow;

@@ -27,18 +27,49 @@ bool FlowIndex::is_inside(const IpAddress& address) const {
                      [&](const Prefix& prefix) { return prefix.contains(address); });
 }
 
-// Flows whose ends the networks tell apart; the others' initiator is inside.
+// Gives each packet the side that side_of(packet's number - 1, note) says.
+template <typename SideOf>
+void FlowIndex::set_sides(SideOf side_of) {
+  // What has no flow, or no address, goes by the side that its sender's MAC mostly had.
+  std::vector<std::array<std::uint64_t, kSides>> mac_votes(macs_.size());
+  bool any_without_flow = false;
+  for (std::size_t i = 0; i < notes_.size(); ++i) {
+    PacketNote& note = notes_[i];
+    note.side = side_of(i, note);
+    if (note.flow == kNoFlow) {
+      any_without_flow = true;
+    } else {
+      ++mac_votes[source_macs_[i]][index_of(note.side)];
+    }
+  }
+  for (std::size_t flow = 1; flow <= flows_.size(); ++flow) {
+    const PacketNote& first = notes_[flows_[flow - 1].first - 1];
+    if (first.flow != flow || first.error) continue;
+    flows_[flow - 1].initiator_side = first.from_initiator ? first.side : opposite(first.side);
+  }
+  if (!any_without_flow || sides_.rule == SideChoice::Rule::kMac || link_ != LinkType::kEthernet) {
+    return;
+  }
+  for (std::size_t i = 0; i < notes_.size(); ++i) {
+    if (notes_[i].flow != kNoFlow) continue;
+    const auto& votes = mac_votes[source_macs_[i]];
+    if (votes[0] + votes[1] == 0) continue;
+    notes_[i].side = votes[0] >= votes[1] ? Side::kInside : Side::kOutside;
+  }
+}
+
+// By flow: those whose ends the networks tell apart; the others' initiator is inside.
 void FlowIndex::split_by_networks() {
   std::vector<bool> outside_in(flows_.size());
   for (std::size_t i = 0; i < flows_.size(); ++i) {
     const Tuple& opener = flows_[i].opener;
     outside_in[i] = !is_inside(opener.source) && is_inside(opener.destination);
   }
-  for (PacketNote& note : notes_) {
-    if (note.flow == kNoFlow) continue;
+  set_sides([&](std::size_t, const PacketNote& note) {
+    if (note.flow == kNoFlow) return note.side;
     const bool inward = outside_in[note.flow - 1];
-    note.side = note.from_initiator != inward ? Side::kInside : Side::kOutside;
-  }
+    return note.from_initiator != inward ? Side::kInside : Side::kOutside;
+  });
 }
 
 void FlowIndex::decide_sides() {
@@ -46,47 +77,25 @@ void FlowIndex::decide_sides() {
   switch (sides_.rule) {
     case Rule::kFile:
       sides_in_words_ = "the list " + sides_.file;
-      read_side_file();
-      return;
-    case Rule::kMac: {
+      return read_side_file();
+    case Rule::kMac:
       sides_in_words_ = "the inside's MAC addresses";
-      const auto& macs = sides_.inside_macs;
-      for (std::size_t i = 0; i < notes_.size(); ++i) {
+      return set_sides([&](std::size_t i, const PacketNote&) {
+        const auto& macs = sides_.inside_macs;
         const bool inside =
             std::find(macs.begin(), macs.end(), macs_[source_macs_[i]]) != macs.end();
-        notes_[i].side = inside ? Side::kInside : Side::kOutside;
-      }
-      break;
-    }
+        return inside ? Side::kInside : Side::kOutside;
+      });
     case Rule::kNetworks:
       sides_in_words_ =
           sides_.else_initiator ? "inside_networks, else initiator" : "inside_networks";
-      if (sides_.else_initiator) split_by_networks();
-      break;
+      if (sides_.else_initiator) return split_by_networks();
+      return set_sides([](std::size_t, const PacketNote& note) { return note.side; });
     case Rule::kInitiator:
       sides_in_words_ = "initiator (inside)";
-      for (PacketNote& note : notes_) {
-        note.side = note.from_initiator ? Side::kInside : Side::kOutside;
-      }
-      break;
-  }
-  // What has no flow, or no address, goes by the side that its sender's MAC mostly had.
-  std::vector<std::array<std::uint64_t, kSides>> mac_votes(macs_.size());
-  for (std::size_t i = 0; i < notes_.size(); ++i) {
-    if (notes_[i].flow == kNoFlow) continue;
-    ++mac_votes[source_macs_[i]][index_of(notes_[i].side)];
-    if (notes_[i].error) continue;
-    CapturedFlow& flow = flows_[notes_[i].flow - 1];
-    if (flow.first == i + 1) {
-      flow.initiator_side = notes_[i].from_initiator ? notes_[i].side : opposite(notes_[i].side);
-    }
-  }
-  const bool by_address = sides_.rule == Rule::kNetworks || sides_.rule == Rule::kMac;
-  for (std::size_t i = 0; i < notes_.size(); ++i) {
-    if (notes_[i].flow != kNoFlow || (by_address && sides_.rule == Rule::kMac)) continue;
-    const auto& votes = mac_votes[source_macs_[i]];
-    if (votes[0] + votes[1] == 0 || link_ != LinkType::kEthernet) continue;
-    notes_[i].side = votes[0] >= votes[1] ? Side::kInside : Side::kOutside;
+      return set_sides([](std::size_t, const PacketNote& note) {
+        return note.from_initiator ? Side::kInside : Side::kOutside;
+      });
   }
 }
 

@@ -93,7 +93,7 @@ struct StepFall {
 
 struct RunOutcome {
   HugeVector<PacketFate> packets;  // [n - 1]
-  std::vector<FlowOutcome> flows;  // [number - 1]
+  HugeVector<FlowOutcome> flows;   // [number - 1]
   std::vector<StepFall> falls;     // by flow, then step
 
   const PacketFate& packet(std::uint64_t n) const { return packets[n - 1]; }

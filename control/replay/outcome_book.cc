@@ -52,7 +52,10 @@ OutcomeBook::OutcomeBook(const CaptureImage& image, const FlowIndex& index,
 
 void OutcomeBook::sent(std::uint64_t number, Instant now) {
   PacketFate& fate = outcome_.packets[number - 1];
-  if (fate.sendings++ == 0) fate.sent = now;
+  if (fate.sendings++ == 0) {
+    fate.sent = now;
+    ++sent_;
+  }
   fate.verdict = Verdict::kPending;
 }
 
@@ -69,34 +72,18 @@ void OutcomeBook::delivered(const Delivery& delivery, const Receipt& receipt) {
   FlowOutcome& outcome = outcome_.flows[flow - 1];
   const bool own = delivery.origin == Origin::kInjected;
   outcome.misdelivered = outcome.misdelivered || receipt.misdelivered;
-  StepFall fall;
-  fall.flow = flow;
-  fall.packet = own ? 0 : delivery.number;
-  fall.function = delivery.function;
-  fall.fields = delivery.differing;
-  if (receipt.reception == Reception::kRejected) {
-    fall.why = StepFall::Why::kRejected;
-    blame(fall);
-    if (is_segment(*delivery.packet)) {  // it was answered by RST
-      note_other(fall, 2);
-      note_other(fall, 3);
-    }
-  }
   const bool as_sent =
       !own && delivery.origin == Origin::kReceived && kTranslated.includes(delivery.differing);
   const std::uint32_t signature = as_sent ? 0 : signature_of(*delivery.packet);
   ++outcome.deliveries;
   if (own) ++outcome.injected;
-  outcome.digest = mixed(outcome.digest, fall.packet << 8 | index_of(delivery.egress) << 7 |
-                                             static_cast<std::uint64_t>(receipt.reception));
+  outcome.digest =
+      mixed(outcome.digest, (own ? 0 : delivery.number) << 8 | index_of(delivery.egress) << 7 |
+                                static_cast<std::uint64_t>(receipt.reception));
   outcome.digest = mixed(outcome.digest, signature);
-  if (receipt.reception != Reception::kRejected) {
-    if (is_segment(*delivery.packet)) {
-      judge_segment(delivery, receipt, fall);
-    } else {
-      judge_datagram(delivery, fall);
-    }
-  }
+  // One that was sent says what it said on the wire, unless another was lost before it.
+  const bool rejected = receipt.reception == Reception::kRejected;
+  if (!as_sent || rejected || !troubles_.empty()) judge(delivery, receipt);
   if (own) return;
   PacketFate& fate = outcome_.packets[delivery.number - 1];
   if (receipt.reception <= fate.reception) return;
@@ -108,6 +95,28 @@ void OutcomeBook::delivered(const Delivery& delivery, const Receipt& receipt) {
     --outcome.undelivered;
   }
   fate.signature = signature;
+}
+
+// Whether it is one that a wire would not have delivered.
+void OutcomeBook::judge(const Delivery& delivery, const Receipt& receipt) {
+  StepFall fall;
+  fall.flow = delivery.note->flow;
+  fall.packet = delivery.origin == Origin::kInjected ? 0 : delivery.number;
+  fall.function = delivery.function;
+  fall.fields = delivery.differing;
+  const bool segment = is_segment(*delivery.packet);
+  if (receipt.reception == Reception::kRejected) {
+    fall.why = StepFall::Why::kRejected;
+    blame(fall);
+    if (segment) {  // it was answered by RST
+      note_other(fall, 2);
+      note_other(fall, 3);
+    }
+  } else if (segment) {
+    judge_segment(delivery, receipt, fall);
+  } else {
+    judge_datagram(delivery, fall);
+  }
 }
 
 // What a segment says that no segment said on the wire.
@@ -187,6 +196,8 @@ void OutcomeBook::ended(const End& end) {
     last = std::max(last, end.first_out);
     if (in_order && end.differing.empty()) [[likely]]
       return;
+    // It has fallen from both steps before.
+    if ((outcome.holds & (kP0 | kP1)) == 0 && pieces_.empty()) return;
   }
   StepFall fall;
   fall.flow = note.flow;
@@ -275,6 +286,7 @@ void OutcomeBook::finish() {
                    [](const StepFall& a, const StepFall& b) {
                      return a.flow != b.flow ? a.flow < b.flow : a.step < b.step;
                    });
+  if (sent_ == outcome_.packets.size()) return;
   for (PacketFate& fate : outcome_.packets) {
     if (fate.sendings == 0) fate.verdict = Verdict::kPrevented;
   }

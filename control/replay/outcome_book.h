@@ -103,6 +103,7 @@ class OutcomeBook {
   Trouble& trouble(FlowNumber flow) { return troubles_[flow]; }
   void blame(const StepFall& fall);
   void note_other(const StepFall& fall, std::size_t step);
+  void judge(const Delivery& delivery, const Receipt& receipt);
   void judge_segment(const Delivery& delivery, const Receipt& receipt, const StepFall& was);
   void judge_datagram(const Delivery& delivery, const StepFall& was);
   void fall(StepFall fall, std::size_t step);
@@ -117,6 +118,7 @@ class OutcomeBook {
   const std::vector<FlowIntent>& intents_;
   const Endpoints& endpoints_;
   RunOutcome outcome_;
+  std::uint64_t sent_ = 0;                             // packets, once or more often
   HugeVector<std::array<std::uint64_t, 2>> last_out_;  // by flow and direction
   std::unordered_map<FlowNumber, Trouble> troubles_;
   std::unordered_map<FlowNumber, Pieces> pieces_;

@@ -54,8 +54,8 @@ void PacketLog::prevented(std::uint64_t number) {
   record.pieces = 0;
 }
 
-void PacketLog::presented(std::uint64_t number, Instant now, bool again,
-                          std::span<const std::uint8_t> own) {
+PacketRecord* PacketLog::presented(std::uint64_t number, Instant now, bool again,
+                                   std::span<const std::uint8_t> own) {
   const CaptureImage::Frame& frame = image_.frame(number);
   PacketRecord& record = records_.append_received(next_in_++);
   record.number = number;
@@ -70,9 +70,11 @@ void PacketLog::presented(std::uint64_t number, Instant now, bool again,
     record.bytes = record.own;
   }
   outcomes_.sent(number, now);
-  if (!record.note.fragment || record.note.flow == kNoFlow) return;
-  const FrameView view(record.bytes, frame.wire_length, image_.link(), record.note.side);
-  outcomes_.sent_in_pieces(number, record.note, view.packet(), now);
+  if (record.note.fragment && record.note.flow != kNoFlow) {
+    const FrameView view(record.bytes, frame.wire_length, image_.link(), record.note.side);
+    outcomes_.sent_in_pieces(number, record.note, view.packet(), now);
+  }
+  return &record;
 }
 
 PacketRecord& PacketLog::record_of(const Packet& packet) {
@@ -137,7 +139,7 @@ void PacketLog::born(const Packet& packet, FunctionId function) {
     records_.known_as(*parent, packet.id);
     return;
   }
-  PacketRecord& record = records_.append();
+  PacketRecord& record = records_.append(behind_born_);
   record.time = packet.time;
   if (parent != nullptr) {
     record.note = parent->note;
@@ -175,12 +177,21 @@ void PacketLog::unsent(const Packet&, Side) {
 
 // --- what left ---------------------------------------------------------------------------------
 
+// By cause. The worker tells first what left by the inside and then the rest, each in order but for
+// what timers set free: two runs, as a rule.
 void PacketLog::sort_turn() {
   const auto earlier = [](const Transmission& a, const Transmission& b) {
     return a.cause < b.cause;
   };
-  if (std::is_sorted(turn_.begin(), turn_.end(), earlier)) return;
-  std::stable_sort(turn_.begin(), turn_.end(), earlier);
+  const auto rest = std::is_sorted_until(turn_.begin(), turn_.end(), earlier);
+  if (rest == turn_.end()) return;
+  if (!std::is_sorted(rest, turn_.end(), earlier)) {
+    std::stable_sort(turn_.begin(), turn_.end(), earlier);
+    return;
+  }
+  sorted_.resize(turn_.size());
+  std::merge(turn_.begin(), rest, rest, turn_.end(), sorted_.begin(), earlier);
+  turn_.swap(sorted_);
 }
 
 std::span<const std::uint8_t> PacketLog::bytes_of(const rte_mbuf* mbuf) {
@@ -309,7 +320,7 @@ void PacketLog::account_payload(const PacketRecord& record) {
   const PacketNote& note = record.note;
   payload_.presented += note.payload;
   if (record.verdict == Verdict::kForward) payload_.forwarded += note.payload;
-  if (note.flow != kNoFlow && flows_.flow(note.flow).opaque) payload_.opaque += note.payload;
+  if (note.opaque) payload_.opaque += note.payload;
 }
 
 void PacketLog::account_drop(const PacketRecord& record) {

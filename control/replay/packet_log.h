@@ -34,18 +34,20 @@ class PacketLog final : public Observer {
   PacketLog(const CaptureImage& image, const FlowIndex& flows, std::vector<FlowIntent> intents,
             Names names, Endpoints& endpoints, PcapngWriter* out, OutputFile* lines);
 
-  // Packets of these flows come later, and soon.
-  void prefetch(FlowNumber later, FlowNumber soon) const {
-    effects_.prefetch(later, soon);
-    if (soon != kNoFlow) outcomes_.prefetch(soon);
+  // Packets of the flow come soon.
+  void prefetch(FlowNumber soon) const {
+    effects_.prefetch(soon);
+    outcomes_.prefetch(soon);
   }
 
   // --- the replay's part ------------------------------------------------------------------------
   void prevented(std::uint64_t number);
   // The packet is about to be received as the worker's next one. `own`: the bytes that it is
   // presented with, where they are not the capture's.
-  void presented(std::uint64_t number, Instant now, bool again,
-                 std::span<const std::uint8_t> own = {});
+  PacketRecord* presented(std::uint64_t number, Instant now, bool again,
+                          std::span<const std::uint8_t> own = {});
+  // What the box makes from here on comes ahead of this one; nullptr: behind all.
+  void born_ahead_of(PacketRecord* next) { behind_born_ = next; }
   // Ends a turn of the worker: writes what left, in the order (time, cause, position), and delivers
   // it to the endpoints; woken(flow) is called for each packet that reached one. The mbufs that
   // were sent must still be there. Throws std::runtime_error when a file cannot be written.
@@ -124,7 +126,9 @@ class PacketLog final : public Observer {
 
   PacketRecords records_;
   std::vector<Transmission> turn_;
+  std::vector<Transmission> sorted_;
   std::vector<std::uint8_t> scratch_;
+  PacketRecord* behind_born_ = nullptr;
   std::uint64_t next_in_ = 1;
   std::uint64_t out_count_ = 0;
 

@@ -27,18 +27,20 @@ void PacketRecord::clear() {
   out.clear();
   pieces = 1;
   born.clear();
-  next = nullptr;
+  next = previous = nullptr;
 }
 
-PacketRecord& PacketRecords::append() {
+PacketRecord& PacketRecords::append(PacketRecord* next) {
   if (free_.empty()) {
     PacketRecord* block = blocks_.emplace_back(std::make_unique<PacketRecord[]>(kBlock)).get();
     for (std::size_t i = kBlock; i-- > 0;) free_.push_back(block + i);
   }
   PacketRecord* record = free_.back();
   free_.pop_back();
-  (newest_ == nullptr ? oldest_ : newest_->next) = record;
-  newest_ = record;
+  record->next = next;
+  record->previous = next == nullptr ? newest_ : next->previous;
+  (record->previous == nullptr ? oldest_ : record->previous->next) = record;
+  (next == nullptr ? newest_ : next->previous) = record;
   return *record;
 }
 
@@ -74,7 +76,7 @@ PacketRecord* PacketRecords::find(std::uint64_t id) const {
 void PacketRecords::retire_oldest() {
   PacketRecord* record = oldest_;
   oldest_ = record->next;
-  if (oldest_ == nullptr) newest_ = nullptr;
+  (oldest_ == nullptr ? newest_ : oldest_->previous) = nullptr;
   if (record->in != 0) oldest_in_ = record->in + 1;
   for (const std::uint64_t id : record->born) by_born_id_.erase(id);
   record->clear();

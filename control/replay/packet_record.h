@@ -43,6 +43,7 @@ struct PacketRecord {
   std::uint32_t pieces = 1;         // on their way: the packet and the parts it was split into
   std::vector<std::uint64_t> born;  // ids of those parts, or its own if it is injected
   PacketRecord* next = nullptr;     // in ingress order
+  PacketRecord* previous = nullptr;
 
   // As new, but for the room that its lists have.
   void clear();
@@ -52,8 +53,8 @@ class PacketRecords {
  public:
   PacketRecords() : by_in_(kFirst) {}
 
-  // At the end of the order.
-  PacketRecord& append();
+  // Ahead of `next` in the order; nullptr: at its end.
+  PacketRecord& append(PacketRecord* next = nullptr);
   // The same, known to the worker as its packet number `in`: one more than the last.
   PacketRecord& append_received(std::uint64_t in);
   void known_as(PacketRecord& record, std::uint64_t born_id);

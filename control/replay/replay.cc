@@ -16,7 +16,6 @@
 namespace glassbox {
 namespace {
 
-constexpr int kSamples = 240;
 constexpr std::uint64_t kProgressEvery = 16384;
 constexpr std::size_t kSpare = 2 * kMaxBatch;
 constexpr std::uint32_t kAhead = 6;  // packets whose flows are fetched
@@ -58,7 +57,8 @@ Replay::Replay(const Config& config, const CaptureImage& image, const FlowIndex&
       setup_(setup),
       inside_(image.link()),
       outside_(image.link()),
-      endpoints_(flows, {.agile = setup.agile}) {
+      endpoints_(flows, {.agile = setup.agile}),
+      latest_stretch_(flows.flows(), 0) {
   Chain chain =
       build_chain(config, {.worker = 0, .workers = 1, .seed = setup.seed, .epoch = setup.epoch});
   std::vector<FlowIntent> intents =
@@ -80,6 +80,7 @@ Replay::Replay(const Config& config, const CaptureImage& image, const FlowIndex&
 Replay::~Replay() {
   worker_->observe(nullptr);
   worker_.reset();
+  for (std::size_t i = 0; i < waiting_count_; ++i) rte_pktmbuf_free(waiting_[i].mbuf);
   rte_pktmbuf_free_bulk(spare_.data(), static_cast<unsigned>(spare_.size()));
 }
 
@@ -132,22 +133,30 @@ void Replay::run_open(const std::function<void(double)>& progress) {
   const auto packets = static_cast<std::uint32_t>(image_.packets());
   for (std::uint32_t number = 1; number <= packets; ++number) {
     // With many flows, what is known of each lies in memory that was not looked at for long.
-    if (number + 2 * kAhead <= packets) {
-      const FlowNumber soon = flows_.note(number + kAhead).flow;
-      if (soon != kNoFlow) endpoints_.prefetch(soon);
-      log_->prefetch(flows_.note(number + 2 * kAhead).flow, soon);
+    const FlowNumber soon =
+        number + kAhead <= packets ? flows_.note(number + kAhead).flow : kNoFlow;
+    if (soon != kNoFlow) {
+      endpoints_.prefetch(soon);
+      __builtin_prefetch(&latest_stretch_[soon - 1], 1);
+      log_->prefetch(soon);
     }
-    const PacketNote& note = flows_.note(number);
-    const Instant now = image_.frame(number).now;
-    approach(note.side, now);
-    const Endpoints::Sending sending = endpoints_.may_send(note);
-    endpoints_.pass(note);
-    if (sending == Endpoints::Sending::kNow) {
-      send(number, now, false);
-    } else {
-      log_->prevented(number);
-    }
+    if (!send_along(number)) send_alone(number);
     if (number % kProgressEvery == 0) progress(static_cast<double>(number) / packets);
+  }
+}
+
+// With all that came before it known, and all timers run.
+void Replay::send_alone(std::uint32_t number) {
+  const PacketNote& note = flows_.note(number);
+  const Instant now = image_.frame(number).now;
+  work_off(false);
+  approach(note.side, now);
+  const Endpoints::Sending sending = endpoints_.may_send(note);
+  endpoints_.pass(note);
+  if (sending == Endpoints::Sending::kNow) {
+    send(number, now, Timing::kDone);
+  } else {
+    log_->prevented(number);
   }
 }
 
@@ -162,7 +171,7 @@ void Replay::run_closed(const std::function<void(double)>& progress) {
     switch (ask(note)) {
       case Endpoints::Sending::kNow:
         endpoints_.pass(note);
-        send(number, now, false);
+        send(number, now, Timing::kDone);
         break;
       case Endpoints::Sending::kNever:
         endpoints_.pass(note);
@@ -183,7 +192,7 @@ void Replay::run_due(Instant until) {
   for (;;) {
     const Instant next = loop_->next_due();
     // What is due depends on what came of the packets that are still to be taken in.
-    if (!batch_.empty() && (next <= until || until == kNever)) {
+    if (waiting_count_ != 0 && (next <= until || until == kNever)) {
       flush();
       continue;
     }
@@ -203,7 +212,7 @@ void Replay::run_due(Instant until) {
     const PacketNote& note = flows_.note(due.number);
     approach(note.side, due.at);
     if (due.again) {
-      send(due.number, due.at, true);
+      send(due.number, due.at, Timing::kDone, true);
       loop_->offered_again(due.number);
       flush();
       continue;
@@ -216,7 +225,7 @@ void Replay::run_due(Instant until) {
     }
     endpoints_.pass(note);
     if (sending == Endpoints::Sending::kNow) {
-      send(due.number, due.at, false);
+      send(due.number, due.at, Timing::kDone);
     } else {
       log_->prevented(due.number);
     }
@@ -229,25 +238,17 @@ void Replay::prevent_rest() {
   for (const std::uint32_t number : loop_->never_sent()) log_->prevented(number);
 }
 
-// Makes it the time of a packet that comes by `side`.
-void Replay::approach(Side side, Instant now) {
-  // What this side sends may depend on what the other side was just sent.
-  if (!batch_.empty() && (side != batch_side_ || batch_.size() == kMaxBatch)) flush();
-  run_timers(now);
-  now_ = now;
-}
-
 // Whether the packet can be sent, with all that came before it known.
 Endpoints::Sending Replay::ask(const PacketNote& note) {
   Endpoints::Sending sending = endpoints_.may_send(note);
-  if (sending == Endpoints::Sending::kWait && !batch_.empty()) {
+  if (sending == Endpoints::Sending::kWait && waiting_count_ != 0) {
     flush();
     sending = endpoints_.may_send(note);
   }
   return sending;
 }
 
-void Replay::send(std::uint32_t number, Instant now, bool again) {
+void Replay::send(std::uint32_t number, Instant now, Timing timing, bool again) {
   const CaptureImage::Frame& frame = image_.frame(number);
   const Side side = flows_.note(number).side;
   std::span<const std::uint8_t> own;
@@ -260,11 +261,8 @@ void Replay::send(std::uint32_t number, Instant now, bool again) {
       throw std::runtime_error(written.error().message);
     }
   }
-  log_->presented(number, now, again, own);
-  if (batch_.empty()) batch_time_ = now;
-  (side == Side::kInside ? inside_ : outside_).push(mbuf, now, frame.missing());
-  batch_side_ = side;
-  batch_.push_back(number);
+  PacketRecord* const record = log_->presented(number, now, again, own);
+  wait({mbuf, now, record, frame.missing(), number, side, timing});
 }
 
 rte_mbuf* Replay::take_mbuf(std::span<const std::uint8_t> bytes) {
@@ -306,56 +304,14 @@ rte_mbuf* Replay::make_packet(std::uint32_t number, std::span<const std::uint8_t
   if (setup_.fix_checksums) changed = repair_checksums(packet);
   if (otherwise) changed = endpoints_.speak(note, packet) || changed;
   if (!changed) return mbuf;
+  if (mbuf->nb_segs == 1) {
+    own = {rte_pktmbuf_mtod(mbuf, const std::uint8_t*), mbuf->data_len};
+    return mbuf;
+  }
   bytes_.resize(mbuf->pkt_len);
   read_bytes(mbuf, 0, bytes_);
   own = bytes_;
   return mbuf;
-}
-
-// Samples of state and timers of functions come in their own time, before the packets after them.
-void Replay::run_timers(Instant until) {
-  if (next_sample_ == kNever && setup_.timeline) {
-    const Nanos length = flows_.last_time() > until ? flows_.last_time() - until : Nanos(0);
-    sample_step_ = std::max<Nanos>(length / kSamples, std::chrono::milliseconds(1));
-    next_sample_ = until;
-  }
-  for (;;) {
-    const Instant due = std::min({worker_->next_due(), next_sample_, next_action()});
-    if (due > until || due == kNever) return;
-    flush();
-    const Instant at = std::max(due, now_);
-    now_ = at;
-    const bool acts = due == next_action();
-    if (acts) {
-      planned_[done_++].action(*worker_, at);
-    } else if (due == next_sample_) {
-      worker_->settle(at);
-      sample(at);
-      // A pause much longer than a step has nothing new to show in between.
-      next_sample_ += sample_step_;
-      if (next_sample_ <= at) next_sample_ = at + sample_step_;
-    }
-    turn(at);
-    // A timer that is not run by its time would stop the clock.
-    if (!acts && due != next_sample_ && worker_->next_due() == due) return;
-  }
-}
-
-void Replay::flush() {
-  if (batch_.empty()) return;
-  turn(batch_time_);
-  batch_.clear();
-}
-
-void Replay::turn(Instant now) {
-  worker_->run_once(now);
-  log_->end_turn([this](FlowNumber flow) {
-    if (loop_ != nullptr) loop_->woken(flow);
-  });
-  for (MemoryPort* port : {&inside_, &outside_}) {
-    while (rte_mbuf* mbuf = port->pop()) recycle(mbuf);
-  }
-  if (loop_ != nullptr) loop_->turned(batch_, now_);
 }
 
 void Replay::sample(Instant now) {

@@ -3,8 +3,8 @@
 // One replay: the capture's packets, as the end hosts would have sent them, through a worker in the
 // capture's own time.
 //
-// Timers that are due run before a packet. Packets of one side that follow each other travel as a
-// batch; a batch ends where the side changes, because what the other side sends may depend on it.
+// Timers that are due run before a packet. Packets travel in batches as far as none of them may
+// depend on what comes of another (replay_turns.cc).
 //
 //     const CaptureImage image(paths, progress);              // read once
 //     const FlowIndex flows(image, sides, networks, progress);
@@ -18,6 +18,7 @@
 // input, same setup, same outcome.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -29,8 +30,8 @@
 #include "control/replay/flow_index.h"
 #include "control/replay/packet_log.h"
 #include "control/replay/packet_pool.h"
+#include "control/replay/sink_port.h"
 #include "control/report/report.h"
-#include "dataplane/memory_port.h"
 #include "dataplane/worker.h"
 
 namespace glassbox {
@@ -82,23 +83,53 @@ class Replay {
   Instant now() const { return now_; }
 
  private:
+  // Whether the timers that come before a packet have run when it begins to wait.
+  enum class Timing : std::uint8_t { kDone, kLater };
+  // A packet on its way to the worker.
+  struct Waiting {
+    rte_mbuf* mbuf;  // nullptr: the worker has it
+    Instant now;
+    PacketRecord* record;
+    std::uint32_t missing;
+    std::uint32_t number;
+    Side side;
+    Timing timing;
+
+    // A timer of that time comes before it.
+    bool is_late(Instant timer) const { return timing == Timing::kLater && timer <= now; }
+  };
+
   void run_open(const std::function<void(double)>& progress);
+  void send_alone(std::uint32_t number);
   void run_closed(const std::function<void(double)>& progress);
   void run_due(Instant until);
   void prevent_rest();
-  void approach(Side side, Instant now);
   Endpoints::Sending ask(const PacketNote& note);
-  void send(std::uint32_t number, Instant now, bool again);
+  void send(std::uint32_t number, Instant now, Timing timing, bool again = false);
   rte_mbuf* take_mbuf(std::span<const std::uint8_t> bytes);
   void recycle(rte_mbuf* mbuf);
   rte_mbuf* make_packet(std::uint32_t number, std::span<const std::uint8_t>& own);
-  void run_timers(Instant until);
   void at(Instant when, const std::string& text, Action action);
   Instant next_action() const { return done_ == planned_.size() ? kNever : planned_[done_].when; }
-  void flush();
-  void turn(Instant now);
   void sample(Instant now);
   bool repair_checksums(Packet& packet);
+
+  // replay_turns.cc
+  bool send_along(std::uint32_t number);
+  void wait(const Waiting& packet);
+  void work_off(bool all);
+  std::size_t first_due() const;
+  void run_stretches(std::size_t count);
+  void forget_waiting(std::size_t count);
+  void tell_loop(std::size_t count);
+  void approach(Side side, Instant now);
+  void flush();
+  void turn(Instant now);
+  void finish_turn();
+  void end_turn();
+  void run_timers(Instant until);
+  void run_timers_ahead_of(Waiting& packet);
+  void run_due_timers(Instant until);
 
   struct Planned {
     Instant when;
@@ -111,16 +142,23 @@ class Replay {
   const FlowIndex& flows_;
   Setup setup_;
   PacketPool pool_;
-  MemoryPort inside_;
-  MemoryPort outside_;
+  SinkPort inside_;
+  SinkPort outside_;
   Endpoints endpoints_;
   std::unique_ptr<PacketLog> log_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<ClosedLoop> loop_;
 
-  Side batch_side_ = Side::kInside;
-  std::vector<std::uint32_t> batch_;  // numbers of the packets that wait for the next turn
-  Instant batch_time_{};
+  // In the order of the capture; those from `closed_` on are of the latest stretch.
+  std::array<Waiting, kMaxBatch> waiting_;
+  std::size_t waiting_count_ = 0;
+  std::size_t closed_ = 0;
+  std::uint32_t stretch_ = 0;                 // the latest one
+  std::uint32_t first_stretch_ = 1;           // the first that waits, or the next one
+  HugeVector<std::uint32_t> latest_stretch_;  // by flow: in which it last had a packet; 0: none
+  std::vector<std::uint32_t> turned_;         // numbers of packets, for the closed loop
+  bool holds_ = false;                        // the box holds packets
+  Instant next_mark_ = Instant::min();        // of samples and actions; the first: at once
   Instant now_{};
   // Mbufs that have left, the latest last: used again while they are in the cache.
   std::vector<rte_mbuf*> spare_;

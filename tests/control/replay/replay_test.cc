@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "dataplane/mbuf_bytes.h"
@@ -463,6 +464,121 @@ TEST_F(ReplayTest, TwoRunsAreTheSameAlsoSideBySide) {
     }
   }
   EXPECT_TRUE(again);
+}
+
+// --- packets of several flows in one turn ------------------------------------------------------
+
+Frame there(int flow, const std::string& payload) {
+  return frame().udp("192.168.1.2:" + std::to_string(2000 + flow), kServer).payload(payload);
+}
+Frame back(int flow, const std::string& payload) {
+  return frame().udp(kServer, "192.168.1.2:" + std::to_string(2000 + flow)).payload(payload);
+}
+
+// The first packets of flows, which say that the client is inside.
+void open(Workload& workload, const std::vector<int>& flows) {
+  for (const int flow : flows) workload.at(0, there(flow, "open"));
+}
+
+// The lines of --packets, each as "n verdict>out out".
+std::vector<std::string> lines_of(Workload& workload) {
+  workload.load();
+  const std::string path = ::testing::TempDir() + "lines-" + std::to_string(getpid());
+  Result<OutputFile> file = OutputFile::open(path);
+  Replay replay(workload.config(), workload.image(), workload.index(),
+                {.files = {.packets = &*file}});
+  replay.run();
+  EXPECT_TRUE(file->finish().ok());
+  std::ifstream written(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(written, line);) {
+    const auto json = nlohmann::json::parse(line);
+    std::string text = json["n"].dump() + " " + json["verdict"].get<std::string>();
+    for (const auto& out : json["out"]) text += " " + out["n"].dump();
+    lines.push_back(text);
+  }
+  std::filesystem::remove(path);
+  return lines;
+}
+
+TEST_F(ReplayTest, PacketsOfSeveralFlowsMeetTheBoxInTheirOrderAndAtTheirTime) {
+  std::vector<std::pair<std::string, double>> met;
+  script = [&](Packet& packet, Context& context) {
+    met.emplace_back(payload_of(packet), seconds(context.now()));
+  };
+  Workload workload;
+  std::vector<std::pair<std::string, double>> expected;
+  double began = 0;
+  for (int i = 0; i < 300; ++i) {
+    // Both sides, stretches of one to three packets, flows that come again after a while.
+    const bool outward = i < 20 || i / (1 + i % 3) % 2 == 0;
+    const bool was_outward = i > 0 && (i - 1 < 20 || (i - 1) / (1 + (i - 1) % 3) % 2 == 0);
+    const std::string payload = "packet " + std::to_string(i);
+    const double time = 0.0001 * i;
+    if (i == 0 || outward != was_outward) began = time;
+    workload.at(time, outward ? Bytes(there(i % 20, payload)) : Bytes(back(i % 20, payload)));
+    expected.emplace_back(payload, began);
+  }
+  const RunOutcome& outcome = workload.run(kOpen);
+  ASSERT_EQ(met.size(), expected.size());
+  for (std::size_t i = 0; i < met.size(); ++i) {
+    EXPECT_EQ(met[i].first, expected[i].first);
+    // Samples of state end a batch; else it is the time of its first packet.
+    EXPECT_GE(met[i].second, expected[i].second - 1e-6) << i;
+    EXPECT_LE(met[i].second, 0.0001 * static_cast<double>(i) + 1e-6) << i;
+  }
+  for (FlowNumber flow = 1; flow <= 20; ++flow) EXPECT_EQ(steps(outcome.flow(flow)), "PPPP");
+}
+
+TEST_F(ReplayTest, AnAnswerWaitsForWhatBecameOfTheQuestionThoughOthersCameBetween) {
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet) == "question 1") context.drop(packet, 0);
+  };
+  Workload workload;
+  open(workload, {2, 3, 4});
+  workload.at(0.0004, there(1, "question 1")).at(0.0005, back(3, "x"));
+  workload.at(0.0006, there(2, "question 2")).at(0.0007, back(2, "answer 2"));
+  workload.at(0.0008, back(1, "answer 1")).at(0.0009, there(4, "x"));
+  EXPECT_EQ(lines_of(workload),
+            (std::vector<std::string>{"1 forward 1", "2 forward 2", "3 forward 3", "4 drop",
+                                      "5 forward 4", "6 forward 5", "7 forward 6", "8 prevented",
+                                      "9 forward 7"}));
+}
+
+TEST_F(ReplayTest, WhatTheBoxMakesComesBehindItsCauseAndAheadOfWhatFollows) {
+  script = [](Packet& packet, Context& context) {
+    if (payload_of(packet) != "make") return;
+    const Bytes bytes = back(9, "made");
+    rte_mbuf* mbuf = make_mbuf(context.pool(), bytes);
+    context.inject(mbuf, Side::kInside, nullptr, &packet);
+  };
+  Workload workload;
+  open(workload, {1, 2, 3});
+  workload.at(0.0004, there(1, "make")).at(0.0005, back(2, "x")).at(0.0006, there(3, "x"));
+  workload.at(0.0007, back(1, "make")).at(0.0008, there(2, "x"));
+  // What leaves by the inside is told first.
+  EXPECT_EQ(lines_of(workload),
+            (std::vector<std::string>{"1 forward 1", "2 forward 2", "3 forward 3", "4 forward 5",
+                                      "null inject 4", "5 forward 6", "6 forward 7", "7 forward 8",
+                                      "null inject 9", "8 forward 10"}));
+}
+
+TEST_F(ReplayTest, WhatIsHeldLeavesBehindTheOtherFlowsPacketThatSetsItFree) {
+  std::vector<Held> kept;
+  script = [&](Packet& packet, Context& context) {
+    if (payload_of(packet) == "hold") kept.push_back(context.hold(packet));
+    if (payload_of(packet) != "free") return;
+    for (Held& held : kept) context.release(std::move(held), &packet);
+    kept.clear();
+  };
+  Workload workload;
+  open(workload, {2, 3, 4, 5});
+  workload.at(0.0005, there(1, "hold")).at(0.0006, back(2, "x")).at(0.0007, there(3, "x"));
+  workload.at(0.0008, back(4, "free")).at(0.0009, there(5, "x")).at(0.0010, back(1, "answer"));
+  EXPECT_EQ(lines_of(workload),
+            (std::vector<std::string>{"1 forward 1", "2 forward 2", "3 forward 3", "4 forward 4",
+                                      "5 forward 8", "6 forward 5", "7 forward 6", "8 forward 7",
+                                      "9 forward 9", "10 forward 10"}));
 }
 
 }  // namespace
