@@ -5,6 +5,7 @@
 #include <rte_tcp.h>
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 
@@ -31,11 +32,22 @@ Common common_bytes(const rte_mbuf* mbuf, std::uint32_t offset, std::uint32_t le
   if (offset + length > mbuf->data_len) return {0, 0};
   const auto* old = rte_pktmbuf_mtod_offset(mbuf, const std::uint8_t*, offset);
   const auto most = std::min(length, static_cast<std::uint32_t>(bytes.size()));
-  // By the block, as far as it goes: mostly one of the two is most of the segment.
+  // By the block as far as it goes, mostly one of the two is most of the segment; then by the word.
   constexpr std::uint32_t kBlock = 64;
+  const auto differ = [](const std::uint8_t* left, const std::uint8_t* right) {
+    std::uint64_t words[2];
+    std::memcpy(&words[0], left, 8);
+    std::memcpy(&words[1], right, 8);
+    return words[0] ^ words[1];
+  };
   std::uint32_t first = 0;
   while (first + kBlock <= most && std::memcmp(old + first, bytes.data() + first, kBlock) == 0) {
     first += kBlock;
+  }
+  while (first + 8 <= most) {
+    const std::uint64_t bits = differ(old + first, bytes.data() + first);
+    first += static_cast<std::uint32_t>(std::countr_zero(bits)) / 8;  // 8: none
+    if (bits != 0) break;
   }
   while (first < most && old[first] == bytes[first]) ++first;
   const std::uint8_t* const old_end = old + length;
@@ -44,6 +56,11 @@ Common common_bytes(const rte_mbuf* mbuf, std::uint32_t offset, std::uint32_t le
   while (last + kBlock <= most - first &&
          std::memcmp(old_end - last - kBlock, end - last - kBlock, kBlock) == 0) {
     last += kBlock;
+  }
+  while (last + 8 <= most - first) {
+    const std::uint64_t bits = differ(old_end - last - 8, end - last - 8);
+    last += static_cast<std::uint32_t>(std::countl_zero(bits)) / 8;
+    if (bits != 0) break;
   }
   while (last < most - first && old_end[-1 - std::int64_t{last}] == end[-1 - std::int64_t{last}]) {
     ++last;
