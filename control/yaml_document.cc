@@ -3,13 +3,16 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <vector>
+#include <optional>
+#include <sstream>
 
 #include "control/suggest.h"
 
@@ -51,6 +54,45 @@ void check_is_text(const std::string& text, const std::string& file) {
   }
 }
 
+// Where the second document of a text begins, if it has more than one.
+class Documents final : public YAML::EventHandler {
+ public:
+  const std::optional<YAML::Mark>& second() const { return second_; }
+  // It is where the first was: yaml-cpp makes no way there.
+  bool stuck() const { return stuck_; }
+
+  using Anchor = YAML::anchor_t;
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    stuck_ = ++count_ > 1 && mark.pos == begin_.pos;
+    begin_ = mark;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, Anchor) override { node(mark); }
+  void OnAlias(const YAML::Mark& mark, Anchor) override { node(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, Anchor, const std::string&) override {
+    node(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, Anchor,
+                       YAML::EmitterStyle::value) override {
+    node(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, Anchor,
+                  YAML::EmitterStyle::value) override {
+    node(mark);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void node(const YAML::Mark& mark) {
+    if (count_ == 2 && !second_) second_ = mark;
+  }
+  int count_ = 0;
+  bool stuck_ = false;
+  YAML::Mark begin_;
+  std::optional<YAML::Mark> second_;
+};
+
 }  // namespace
 
 ReadContext ReadContext::inside(std::string_view name) const {
@@ -84,21 +126,30 @@ std::string read_text_file(const std::string& path) {
 
 YAML::Node load_yaml(const std::string& text, const std::string& file) {
   check_is_text(text, file);
-  std::vector<YAML::Node> documents;
+  YAML::Node document;
   try {
-    documents = YAML::LoadAll(text);
+    // Not LoadAll(): of a comma at the beginning it makes documents without end.
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    Documents documents;
+    while (!documents.second() && !documents.stuck() && parser.HandleNextDocument(documents)) {
+    }
+    if (documents.stuck()) {
+      const YAML::Mark mark = documents.second().value_or(YAML::Mark());
+      throw ConfigError({file, mark.line + 1, mark.column + 1},
+                        "not YAML: nothing begins like this");
+    }
+    if (documents.second()) {
+      throw ConfigError({file, documents.second()->line + 1},
+                        "a second YAML document ('---'): a file holds one");
+    }
+    document = YAML::Load(text);
   } catch (const YAML::Exception& error) {
     const Location where = {file, error.mark.line + 1, error.mark.column + 1};
     throw ConfigError(where, "not YAML: " + error.msg);
   }
-  if (documents.empty() || (documents.size() == 1 && documents[0].IsNull())) {
-    throw ConfigError({file}, "the file is empty");
-  }
-  if (documents.size() > 1) {
-    throw ConfigError({file, documents[1].Mark().line + 1},
-                      "a second YAML document ('---'): a file holds one");
-  }
-  return documents[0];
+  if (!document.IsDefined() || document.IsNull()) throw ConfigError({file}, "the file is empty");
+  return document;
 }
 
 std::string name_of(const YAML::Node& node) {

@@ -226,6 +226,7 @@ TEST(Config, WhatIsNoYamlTextIsRefused) {
             "dir/x.yaml:2: not a text file: it holds a zero byte");
   EXPECT_EQ(error_of("chain: []\n---\nchain: []\n"),
             "dir/x.yaml:3: a second YAML document ('---'): a file holds one");
+  EXPECT_EQ(error_of(", a\n"), "dir/x.yaml:1:1: not YAML: nothing begins like this");
   EXPECT_EQ(error_of("# caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\nchain: []\n"), "accepted");
 }
 
