@@ -364,5 +364,21 @@ TEST_F(ParseSegments, PlaceholderIsToldFromARightChecksum) {
   }
 }
 
+// What stands behind the datagram in the IP packet is no part of it.
+TEST_F(ParseSegments, ChecksumOfADatagramEndsWhereItsLengthSays) {
+  const Bytes whole = frame().udp("192.168.1.2:1000", "198.51.100.1:53").payload("hello");
+  Bytes datagram(whole.begin() + 34, whole.end());
+  for (const char byte : std::string("more")) datagram.push_back(static_cast<std::uint8_t>(byte));
+  Packet packet;
+  packet.mbuf = to_mbuf(frame().ip("192.168.1.2", "198.51.100.1", 17).payload(datagram));
+  parse(packet, LinkType::kEthernet, 0);
+  ASSERT_TRUE(packet.has(kUdp));
+  EXPECT_TRUE(has_right_checksum(packet));
+  const Bytes before = bytes_of(packet.mbuf);
+  fill_checksum(packet);
+  EXPECT_EQ(bytes_of(packet.mbuf), before);
+  rte_pktmbuf_free(packet.mbuf);
+}
+
 }  // namespace
 }  // namespace glassbox::test
