@@ -44,7 +44,8 @@ std::optional<Instant> end_of_day(const std::string& text) {
   if (std::sscanf(text.c_str(), "%4d-%2u-%2u%c", &year, &month, &day, &rest) != 3) return {};
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
                                          std::chrono::day(day)};
-  if (!date.ok()) return {};
+  // An Instant ends in the year 2262.
+  if (!date.ok() || year < 1970 || year > 2200) return {};
   return Instant{(std::chrono::sys_days(date) + std::chrono::days(1)).time_since_epoch()};
 }
 
