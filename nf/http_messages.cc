@@ -127,6 +127,8 @@ void Http::head_is_whole(StreamCursor& stream, std::uint32_t end) {
   HttpConnection& connection = *connection_;
   side.in_head = false;
   if (!from_client_ && connection.count == 0) return give_up(&stream);  // an answer to nothing
+  // Too long is too long, in one segment or in several.
+  if (end - side.message > head_limit_) return unparsable(stream, HttpFailureCause::kMemory);
   if (!read_head(stream, end)) return unparsable(stream);
   edits_.clear();
   if (from_client_) {

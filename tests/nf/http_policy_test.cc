@@ -146,13 +146,16 @@ TEST(HttpFailurePolicy, AnAnswerThatIsNoHttpPassesOrBlocks) {
 // --- failure: room ---------------------------------------------------------------------------
 
 TEST(HttpFailurePolicy, HeadBeyondItsBoundPassesOrBlocks) {
-  const std::string long_head = "GET / HTTP/1.1\r\nX: " + std::string(2000, 'x') + "\r\n\r\n";
-  HttpBed passes(tag("at: request-out"), "head: 256");
-  EXPECT_EQ(passes.request(long_head), long_head);
-  EXPECT_EQ(passes.count("service tag: not run, there is no room for it"), 1u);
-  HttpBed blocks(tag("at: request-out, on_failure: block"), "head: 256");
-  EXPECT_EQ(blocks.request(long_head), "");
-  EXPECT_TRUE(blocks.was_reset());
+  const std::string long_head = "GET / HTTP/1.1\r\nX: " + std::string(700, 'x') + "\r\n\r\n";
+  // In one segment as well as in several.
+  for (const std::size_t segment : {100, 300, 1000}) {
+    HttpBed passes(tag("at: request-out"), "head: 256", segment);
+    EXPECT_EQ(passes.request(long_head), long_head);
+    EXPECT_EQ(passes.count("service tag: not run, there is no room for it"), 1u);
+    HttpBed blocks(tag("at: request-out, on_failure: block"), "head: 256", segment);
+    EXPECT_EQ(blocks.request(long_head), "");
+    EXPECT_TRUE(blocks.was_reset());
+  }
 }
 
 TEST(HttpFailurePolicy, ConnectionBeyondTheBoundPassesOrIsRefused) {
