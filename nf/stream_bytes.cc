@@ -54,7 +54,8 @@ bool StreamBytes::insert(Queue& queue, const rte_mbuf* mbuf, const Segment& segm
     blocks += (part.length + sizeof(Block::data) - 1) / sizeof(Block::data);
     return previous;
   });
-  if (queue.bytes + bytes > window || blocks > free_.size()) {
+  const std::uint64_t most = std::uint64_t{window} * kMostSlack / kBlockBytes;
+  if (queue.bytes + bytes > window || queue.blocks + blocks > most || blocks > free_.size()) {
     census_.refused();
     return false;
   }
@@ -74,6 +75,7 @@ std::uint32_t StreamBytes::take(Queue& queue, std::uint32_t previous, std::uint3
   std::uint32_t& link = previous == kNone ? queue.first : block(previous).next;
   fresh.next = std::exchange(link, number);
   if (queue.last == previous) queue.last = number;
+  ++queue.blocks;
   census_.created(now);
   return number;
 }
@@ -101,6 +103,7 @@ std::uint32_t StreamBytes::add(Queue& queue, std::uint32_t previous, const rte_m
 void StreamBytes::pop(Queue& queue, Ending why, Instant now) {
   const std::uint32_t number = queue.first;
   queue.bytes -= block(number).length();
+  --queue.blocks;
   queue.first = block(number).next;
   if (queue.first == kNone) queue.last = kNone;
   free_.push_back(number);

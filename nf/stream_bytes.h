@@ -24,13 +24,19 @@ class StreamBytes {
     std::uint32_t first = kNone;
     std::uint32_t last = kNone;
     std::uint32_t bytes = 0;
+    std::uint32_t blocks = 0;
     bool empty() const { return first == kNone; }
   };
 
   explicit StreamBytes(std::uint64_t pool_bytes);
 
+  // Of `window` bytes: a block that a gap cuts short is not full, and a queue of gaps would have
+  // the whole pool.
+  static constexpr std::uint32_t kMostSlack = 4;
+
   // Copies those bytes of the segment that the queue does not have. False, and nothing is changed:
-  // the pool is full, or the queue would hold more than `window` bytes.
+  // the pool is full, or the queue would hold more than `window` bytes, or blocks of more than
+  // kMostSlack times as many.
   bool insert(Queue& queue, const rte_mbuf* mbuf, const Segment& segment, std::uint32_t window,
               Instant now);
   // Gives up all before `sequence`.
