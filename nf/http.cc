@@ -183,7 +183,7 @@ Admission Http::admit(Opening& opening, Context& context) {
     context.direction_slot<HttpSlot>(context.sessions().side(opening.session, direction))
         .connection = number + 1;
   }
-  return Admission::accept(idle_);
+  return Admission::accept(lifetime(connection.tcp));
 }
 
 bool Http::refuses_what_it_cannot_follow() const {
@@ -276,6 +276,9 @@ void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_cli
     return;
   }
   if (connection.condemned) return refuse_condemned(packet, connection, from_client, context);
+  if ((packet.tcp_flags & kTcpTurningPoints) != 0 || connection.tcp == TcpState::kTransitory) {
+    follow_tcp(packet, connection, from_client, context);
+  }
   now_ = packet.time;
   connection_ = &connection;
   from_client_ = from_client;
@@ -294,6 +297,24 @@ void Http::process_tcp(Packet& packet, HttpConnection& connection, bool from_cli
     return;
   connection.page_sequence = acknowledged;
   condemn(packet, connection, from_client, context);
+}
+
+// A connection that opens, or that its ends have closed, is not kept for as long as one that lives.
+void Http::follow_tcp(const Packet& packet, HttpConnection& connection, bool from_client,
+                      Context& context) {
+  const TcpState before = connection.tcp;
+  connection.tcp = next(before, from_client ? TcpEnd::kClient : TcpEnd::kServer,
+                        {packet.tcp_flags, packet.ip_end > packet.payload});
+  if (connection.tcp == before) return;
+  SessionTable& sessions = context.sessions();
+  const SessionId session = sessions.id_of(packet.flow);
+  sessions.set_lifetime(session, context.self(), lifetime(connection.tcp));
+  sessions.set_closing(session, is_closing(connection.tcp));
+}
+
+Nanos Http::lifetime(TcpState state) const {
+  constexpr Nanos kTransitory = std::chrono::minutes(4);  // RFC 5382 REQ-5
+  return timer_of(state) == TcpTimer::kEstablished ? idle_ : std::min(idle_, kTransitory);
 }
 
 // What a body is put into another frame for has to be remembered until its receiver has it. When
@@ -331,6 +352,9 @@ bool Http::has_room_for(const Packet& packet, const HttpSide& side) const {
 // a reset.
 void Http::condemn(Packet& packet, HttpConnection& connection, bool from_client, Context& context) {
   connection.condemned = true;
+  connection.tcp = TcpState::kTransitory;
+  context.sessions().set_lifetime(context.sessions().id_of(packet.flow), context.self(),
+                                  lifetime(connection.tcp));
   HttpSide& request = connection.sides[0];
   HttpSide& response = connection.sides[1];
   connection.page = blocking_service_;

@@ -31,6 +31,7 @@
 #include <optional>
 
 #include "dataplane/network_function.h"
+#include "dataplane/tcp_state.h"
 #include "nf/body_coding.h"
 #include "nf/http_head.h"
 #include "nf/http_services.h"
@@ -100,6 +101,7 @@ struct HttpConnection {
   std::uint8_t first = 0;
   std::uint8_t count = 0;
   std::uint8_t client = 0;  // the session's direction from the client
+  TcpState tcp = TcpState::kInit;
   bool condemned = false;
   bool edited = false;
   // A created response, again and again until the client has it: its number, and the service's.
@@ -131,6 +133,9 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   HttpSide& side() { return connection_->sides[from_client_ ? 0 : 1]; }
 
   void process_tcp(Packet& packet, HttpConnection& connection, bool from_client, Context& context);
+  void follow_tcp(const Packet& packet, HttpConnection& connection, bool from_client,
+                  Context& context);
+  Nanos lifetime(TcpState state) const;
   void refuse_condemned(Packet& packet, HttpConnection& connection, bool from_client,
                         Context& context);
   void condemn(Packet& packet, HttpConnection& connection, bool from_client, Context& context);

@@ -87,7 +87,9 @@ inline constexpr std::array<Parameter, 17> kHttpParameters = {{
     {.name = "idle",
      .type = ParameterType::kDuration,
      .default_value = "7440s",
-     .help = "idle lifetime of a connection (RFC 5382 REQ-5)"},
+     .help =
+         "idle lifetime of a connection (RFC 5382 REQ-5); 4 min at most of one that is opening or "
+         "closed"},
     {.name = "unparsable",
      .type = ParameterType::kChoice,
      .default_value = "pass",

@@ -439,6 +439,9 @@ TEST(HttpConsent, ItEndsWithItsLastDay) {
   expired.request(kGet);
   EXPECT_EQ(expired.response(counted("x")), counted("x"));
   EXPECT_THROW(Bed(http_chain(row + "'2001-13-01' }")), ConfigError);
+  // Nanoseconds since 1970 end in 2262.
+  EXPECT_THROW(Bed(http_chain(row + "'4054-04-30' }")), ConfigError);
+  EXPECT_THROW(Bed(http_chain(row + "'0001-01-01' }")), ConfigError);
 }
 
 TEST(HttpConsent, ItIsForItsHostsOnly) {
@@ -555,6 +558,35 @@ TEST(HttpBounds, ConnectionsBeyondTheBoundPassUnread) {
   }
   EXPECT_EQ(bed.census("http.connection").entries(), 2u);
   EXPECT_EQ(finding(bed.worker(), "connections not followed (connections)"), 2u);
+}
+
+// What opens and goes no further, or has closed, makes room for others after four minutes.
+TEST(HttpBounds, OpeningAndClosedConnectionsAreKeptForFourMinutes) {
+  for (const int what : {0, 1, 2, 3}) {
+    Bed bed(http_chain(kTag));
+    Connection tcp;
+    if (what == 0) {
+      bed.inside(tcp.syn());
+    } else {
+      tcp.open(bed);
+    }
+    if (what == 1) bed.inside(tcp.up(0, "", "R"));
+    if (what >= 2) bed.inside(tcp.up(0, "", "FA"));
+    if (what == 2) bed.outside(tcp.down(0, "", "FA", 1));
+    bed.at(239).idle();
+    EXPECT_EQ(bed.census("http.connection").entries(), 1u) << what;
+    bed.at(242).idle();
+    EXPECT_EQ(bed.census("http.connection").entries(), what == 3 ? 1u : 0u) << what;
+    EXPECT_EQ(bed.census("dataplane.session").entries(), what == 3 ? 1u : 0u) << what;
+  }
+}
+
+TEST(HttpBounds, BlockedConnectionsAreKeptForFourMinutes) {
+  HttpBed http("{ id: b, do: block, party: consumer }");
+  http.request(kGet);
+  EXPECT_EQ(http.bed.census("http.connection").entries(), 1u);
+  http.bed.at(242).idle();
+  EXPECT_EQ(http.bed.census("http.connection").entries(), 0u);
 }
 
 TEST(HttpBounds, SlowRequestsKeepWithinThePool) {
