@@ -79,12 +79,4 @@ std::size_t trace_entries(std::string_view value) {
   return count;
 }
 
-std::string_view first_agent(std::string_view value) {
-  std::string_view first;
-  for_each_entry(value, [&](std::string_view entry) {
-    if (first.empty()) first = trimmed(entry.substr(0, entry.find(';')));
-  });
-  return first;
-}
-
 }  // namespace glassbox

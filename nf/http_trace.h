@@ -52,7 +52,4 @@ Bypass read_bypass(std::string_view value, std::string_view system,
 // How many entries a trace field has; more than fit are not counted: nullopt-like SIZE_MAX.
 std::size_t trace_entries(std::string_view value);
 
-// The first entry's id, without parameters.
-std::string_view first_agent(std::string_view value);
-
 }  // namespace glassbox
