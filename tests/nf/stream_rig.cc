@@ -231,16 +231,16 @@ TcpView view_of(const Bytes& frame) {
 
 namespace {
 
-std::string random_text(std::mt19937& random, std::size_t size, char first) {
+std::string random_text(Choices& choices, std::size_t size, char first) {
   std::string text(size, ' ');
-  for (char& byte : text) byte = static_cast<char>(first + random() % 26);
+  for (char& byte : text) byte = static_cast<char>(first + choices.filler() % 26);
   return text;
 }
 
 // A sender stops when its window is full: what a client holds back must fit into it.
 constexpr std::uint32_t kMostHeld = 300;
 
-Plan random_plan(std::mt19937& random, const std::string& stream) {
+Plan random_plan(Choices& random, const std::string& stream) {
   Plan plan;
   const auto size = static_cast<std::uint32_t>(stream.size());
   const std::uint32_t share = 5 + random() % 150;
@@ -261,14 +261,15 @@ Plan random_plan(std::mt19937& random, const std::string& stream) {
 
 }  // namespace
 
-Conversation::Conversation(unsigned seed) : seed_(seed), random_(seed) {
+Conversation::Conversation(const Choices& choices, unsigned number)
+    : seed_(number), choices_(choices) {
   for (std::size_t i = 0; i < 2; ++i) {
     Host& host = hosts_[i];
     host.stream =
-        random_text(random_, chance(12) == 0 ? 0 : chance(chance(16) == 0 ? 1200 : 100), 'a');
-    plans_[i] = random_plan(random_, host.stream);
+        random_text(choices_, chance(12) == 0 ? 0 : chance(chance(16) == 0 ? 1200 : 100), 'a');
+    plans_[i] = random_plan(choices_, host.stream);
     // Some near the end of the numbers.
-    host.isn = chance(3) == 0 ? 0u - chance(400) : static_cast<std::uint32_t>(random_());
+    host.isn = chance(3) == 0 ? 0u - chance(400) : choices_();
     host.mss = 120 + chance(120);
     host.sacked.assign(host.end(), false);
   }

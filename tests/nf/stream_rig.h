@@ -8,6 +8,7 @@
 #include <deque>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,10 +111,33 @@ class Rig {
   Instant now_{std::chrono::seconds(1'000'000)};
 };
 
+// Where a conversation's choices come from: a seed; or bytes, and when these are used up a seed.
+class Choices {
+ public:
+  explicit Choices(unsigned seed) : random_(seed) {}
+  explicit Choices(std::span<const std::uint8_t> bytes)
+      : bytes_(bytes), random_(static_cast<unsigned>(bytes.size())) {}
+  std::uint32_t operator()() { return take(2); }
+  std::uint32_t below(std::uint32_t limit) { return take(limit <= 256 ? 1 : 2) % limit; }
+  // What nobody needs to choose.
+  std::uint32_t filler() { return static_cast<std::uint32_t>(random_()); }
+
+ private:
+  std::uint32_t take(std::size_t size) {
+    if (bytes_.size() < size) return filler();
+    const std::uint32_t value = size == 1 ? bytes_[0] : bytes_[0] | std::uint32_t{bytes_[1]} << 8;
+    bytes_ = bytes_.subspan(size);
+    return value;
+  }
+  std::span<const std::uint8_t> bytes_;
+  std::mt19937 random_;
+};
+
 // One connection's life. run() returns what went wrong; empty: nothing.
 class Conversation {
  public:
-  explicit Conversation(unsigned seed);
+  explicit Conversation(unsigned seed) : Conversation(Choices(seed), seed) {}
+  explicit Conversation(const Choices& choices, unsigned number = 0);
   std::string run(Rig& rig);
   std::string describe() const;
 
@@ -150,10 +174,10 @@ class Conversation {
   void fail(const std::string& what) {
     if (fault_.empty()) fault_ = what;
   }
-  std::uint32_t chance(std::uint32_t of) { return static_cast<std::uint32_t>(random_() % of); }
+  std::uint32_t chance(std::uint32_t of) { return choices_.below(of); }
 
   unsigned seed_;
-  std::mt19937 random_;
+  Choices choices_;
   std::array<Plan, 2> plans_;
   std::array<Host, 2> hosts_;
   std::array<Link, 4> links_;  // host 0 to box, host 1 to box, box to host 0, box to host 1
