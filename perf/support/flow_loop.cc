@@ -19,12 +19,6 @@ constexpr Nanos kTurn = std::chrono::microseconds(4);  // about what a turn take
 constexpr Nanos kLongerThanAnyTimer = std::chrono::hours(24);
 constexpr std::uint32_t kWarmUpTurns = 4096;
 
-Chain chain_from(const std::string& chain, std::uint32_t sessions, const ChainPart& part) {
-  std::ostringstream text;
-  text << "dataplane: { sessions: " << sessions << " }\nchain: " << chain << "\n";
-  return build_chain(parse_config(text.str(), "bench"), part);
-}
-
 std::uint64_t cpu_nanoseconds() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -118,18 +112,42 @@ bool FlowPorts::complete() const { return ring_.held() == MbufRing::kSize; }
 
 // --- the loop ----------------------------------------------------------------------------------
 
+namespace {
+
+// Sessions that a table for so many conversations has room for.
+std::uint32_t room_for(std::uint32_t conversations) { return conversations + conversations / 4; }
+
+}  // namespace
+
+Chain chain_for(const std::string& chain, std::uint32_t capacity, const ChainPart& part) {
+  std::ostringstream text;
+  text << "dataplane: { sessions: " << room_for(capacity) << " }\nchain: " << chain << "\n";
+  return build_chain(parse_config(text.str(), "bench"), part);
+}
+
 FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-                   Protocol protocol, const ChainPart& part, std::uint32_t frame)
-    : ports_(capacity, protocol, frame),
+                   Protocol protocol, const ChainPart& part)
+    : ports_(capacity, protocol),
       now_(kStart),
       translates_(translates),
       tracks_(protocol == Protocol::kTcp && chain.find("tcp_window: off") == std::string::npos) {
+  start(chain_for(chain, capacity, part), capacity);
+}
+
+FlowLoop::FlowLoop(Chain chain, bool translates, std::uint32_t capacity, std::uint32_t frame)
+    : ports_(capacity, Protocol::kUdp, frame),
+      now_(kStart),
+      translates_(translates),
+      tracks_(false) {
+  start(std::move(chain), capacity);
+}
+
+void FlowLoop::start(Chain chain, std::uint32_t capacity) {
   Worker::Options options;
-  options.max_sessions = capacity + capacity / 4;
+  options.max_sessions = room_for(capacity);
   options.check_claims = false;
-  worker_ = std::make_unique<Worker>(chain_from(chain, options.max_sessions, part),
-                                     ports_.at(Side::kInside), ports_.at(Side::kOutside),
-                                     ports_.pool(), options);
+  worker_ = std::make_unique<Worker>(std::move(chain), ports_.at(Side::kInside),
+                                     ports_.at(Side::kOutside), ports_.pool(), options);
 }
 
 std::uint32_t FlowLoop::turn() {

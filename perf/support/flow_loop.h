@@ -59,14 +59,20 @@ class FlowPorts {
   std::array<std::unique_ptr<FlowPort>, kSides> ports_;
 };
 
+// `chain` as behind `chain:` in a configuration, for so many conversations.
+Chain chain_for(const std::string& chain, std::uint32_t capacity,
+                const ChainPart& part = {.seed = 1});
+
 class FlowLoop {
  public:
   // `chain` as behind `chain:` in a configuration: "[count, firewall: { pickup: loose }]".
   // `translates`: every flow must leave with another source address than it came with.
-  // `part`: which share of the box the worker is. `frame`: bytes of a UDP packet.
+  // `part`: which share of the box the worker is.
   FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1},
-           std::uint32_t frame = kFrame);
+           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1});
+
+  // The same with a chain of its own, over UDP; from chain_for() and parts of others.
+  FlowLoop(Chain chain, bool translates, std::uint32_t capacity, std::uint32_t frame = kFrame);
 
   // Opens conversations [first, last) through the chain from the inside.
   void establish(std::uint32_t first, std::uint32_t last);
@@ -89,6 +95,7 @@ class FlowLoop {
   std::uint64_t packets() const { return packets_; }
 
  private:
+  void start(Chain chain, std::uint32_t capacity);
   std::string census_fault();
   std::string tracker_fault();
 
