@@ -25,7 +25,7 @@ class HugeAllocator {
 
   T* allocate(std::size_t count) {
     const std::size_t bytes = count * sizeof(T);
-    if (bytes < kWorthIt) return static_cast<T*>(::operator new(bytes));
+    if (bytes < kWorthIt) return static_cast<T*>(::operator new(bytes, kAlignment));
     // One huge page more than asked for, so that the start can be aligned to one.
     const std::size_t wanted = round_up(bytes);
     void* const base = ::mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE,
@@ -44,7 +44,7 @@ class HugeAllocator {
   void deallocate(T* data, std::size_t count) {
     const std::size_t bytes = count * sizeof(T);
     if (bytes < kWorthIt) {
-      ::operator delete(data);
+      ::operator delete(data, kAlignment);
     } else {
       ::munmap(data, round_up(bytes));
     }
@@ -55,6 +55,7 @@ class HugeAllocator {
  private:
   static constexpr std::uintptr_t kHugePage = 2u << 20;
   static constexpr std::size_t kWorthIt = 2 * kHugePage;
+  static constexpr std::align_val_t kAlignment{alignof(T)};  // it may be more than new's own
   static std::size_t round_up(std::size_t bytes) { return (bytes + 4095) & ~std::size_t{4095}; }
 };
 
