@@ -120,6 +120,7 @@ FlowIndex::FlowIndex(const CaptureImage& image, const SideChoice& sides,
   source_macs_.reserve(image.packets());
   const double all = static_cast<double>(std::max<std::uint64_t>(image.packets(), 1));
   for (std::uint64_t number = 1; number <= image.packets(); ++number) {
+    __builtin_prefetch(image.frame(std::min(number + kAhead, image.packets())).data);
     if (flows_.size() >= kMany) fetch_ahead(image, number);
     add(image.frame(number), link_);
     if (number % 65536 == 0) progress(static_cast<double>(number) / all);

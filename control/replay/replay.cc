@@ -132,9 +132,12 @@ void Replay::run(const std::function<void(double)>& progress) {
 void Replay::run_open(const std::function<void(double)>& progress) {
   const auto packets = static_cast<std::uint32_t>(image_.packets());
   for (std::uint32_t number = 1; number <= packets; ++number) {
-    // With many flows, what is known of each lies in memory that was not looked at for long.
-    const FlowNumber soon =
-        number + kAhead <= packets ? flows_.note(number + kAhead).flow : kNoFlow;
+    // With many flows, what is known of each lies in memory that was not looked at for long; and
+    // the packets themselves are too many for any cache.
+    const std::uint32_t ahead = std::min(number + kAhead, packets);
+    __builtin_prefetch(image_.frame(ahead).data);
+    __builtin_prefetch(image_.frame(ahead).data + 64);
+    const FlowNumber soon = flows_.note(ahead).flow;
     if (soon != kNoFlow) {
       endpoints_.prefetch(soon);
       __builtin_prefetch(&latest_stretch_[soon - 1], 1);
