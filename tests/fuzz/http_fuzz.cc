@@ -112,9 +112,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (how & 3) {
     case 0: {
       static HttpPath path(kHeads);
+      const std::uint64_t before = path.let_go();
       const HttpTalk first = path.talk(talk.said, closes);
       for (Said& said : talk.said) said.cut = {};
       const HttpTalk second = path.talk(talk.said, closes);
+      // What is sent again and again is let go: that depends on what is lost.
+      if (path.let_go() != before) break;
       require(first.reset == second.reset && first.heard == second.heard,
               "what is heard depends on how it was cut");
       break;

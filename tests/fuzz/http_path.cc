@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/config.h"
+#include "nf/http_services.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/nf/stream_rig.h"
 
@@ -53,6 +54,16 @@ HttpTalk HttpPath::talk(const std::vector<Said>& said, Side closes_first) {
   }
   check_books();
   return talk;
+}
+
+std::uint64_t HttpPath::let_go() const {
+  const std::string_view cause =
+      kHttpFailureCauses[static_cast<std::size_t>(HttpFailureCause::kSender)];
+  std::uint64_t count = 0;
+  for (const auto& [name, value] : worker_->findings(0)) {
+    if (name.ends_with(cause)) count += value;
+  }
+  return count;
 }
 
 void HttpPath::open() {

@@ -40,6 +40,8 @@ class HttpPath {
   explicit HttpPath(const std::string& config);
   ~HttpPath();
   HttpTalk talk(const std::vector<Said>& said, Side closes_first = Side::kInside);
+  // Messages so far that services did without, because their sender could not go on.
+  std::uint64_t let_go() const;
 
  private:
   struct Host {
