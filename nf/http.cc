@@ -325,11 +325,9 @@ bool Http::has_room_for(const Packet& packet, const HttpSide& side) const {
   constexpr std::uint32_t kLeastDensity = 8;
   const std::uint32_t length = packet.ip_end - packet.payload;
   // Enough for any segment of a sparse body, and seen at once.
-  constexpr std::uint32_t kAmple = 512;  // splices
-  constexpr std::uint32_t kShort = 64;   // bytes of one
-  if (side.coder == 0 && side.density < 64 && length <= 4096 && longest_ <= kShort &&
-      side.stream.waiting.empty() && editor_.has_room(side.stream, kAmple, kAmple * kShort))
-      [[likely]] {
+  if (side.stream.splices.count < 32 && side.stream.splices.bytes < 65536 && side.coder == 0 &&
+      side.density < 64 && length <= 4096 && longest_ <= 64 && side.stream.waiting.empty() &&
+      editor_.splices().ample()) [[likely]] {
     return true;
   }
   const std::uint32_t sequence =

@@ -156,6 +156,7 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   void overrun(StreamCursor& stream) override;
   void lost(StreamHalf& half) override;
   static const llhttp_settings_t& callbacks();
+  bool continues_body(std::uint32_t at, std::span<const std::uint8_t> bytes);
   bool within_body(std::uint32_t at, std::span<const std::uint8_t> bytes);
   void parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes);
   void head_is_whole(StreamCursor& stream, std::uint32_t end);
@@ -202,10 +203,12 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   std::span<const std::uint8_t> body() const {
     return only_.empty() ? std::span<const std::uint8_t>(body_) : only_;
   }
-  bool leaves_as_it_came(std::uint32_t settled, std::uint32_t end);
+  bool leaves_as_it_came(std::size_t length, std::uint32_t settled);
+  void take_as_it_came(StreamCursor& stream, std::uint32_t end);
   void begin_body(StreamCursor& stream);
   void body_bytes(std::uint32_t at, std::span<const std::uint8_t> bytes);
-  void settle_body(StreamCursor& stream, bool over, std::uint32_t end);
+  void settle_body(StreamCursor& stream, bool over, std::uint32_t end,
+                   std::optional<std::uint32_t> found = std::nullopt);
   std::uint32_t find_matches(std::span<const std::uint8_t> bytes, bool over);
   void carry_out_plan(StreamCursor& stream, bool over);
   std::uint32_t keep_tail(std::uint32_t settled);

@@ -102,18 +102,17 @@ std::uint32_t Http::keep_tail(std::uint32_t settled) {
   return settled;
 }
 
-void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end) {
+void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end,
+                       std::optional<std::uint32_t> found) {
   HttpSide& side = this->side();
   if (side.coder != 0) return settle_coded(stream, over, end);
   if (over) end_scan();
   if (failure_ != Failure::kNone) return;
-  std::uint32_t settled = find_matches(body(), over);
-  if (!over && leaves_as_it_came(settled, end)) [[likely]] {
-    side.chunk_left -= side.framing == BodyFraming::kPlain ? 0 : settled;
-    side.tail_count = 0;
-    side.body = end;
-    stream.decide(end);
-    return clear_body();
+  std::uint32_t settled = found ? *found : find_matches(body(), over);
+  if (!over && urge_ == Urge::kNone && carried_ == 0 && pieces_.size() == 1 &&
+      pieces_[0].sequence == side.body && side.body + pieces_[0].length == end &&
+      leaves_as_it_came(pieces_[0].length, settled)) {
+    return take_as_it_came(stream, end);
   }
   // What is carried leaves with what comes behind it.
   if (!over && settled <= carried_) {
@@ -147,12 +146,19 @@ void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end) {
 }
 
 // Most segments: nothing is replaced, nothing waits, and the chunk that is open has room for it.
-bool Http::leaves_as_it_came(std::uint32_t settled, std::uint32_t end) {
+bool Http::leaves_as_it_came(std::size_t length, std::uint32_t settled) {
   const HttpSide& side = this->side();
-  return matches_.empty() && urge_ == Urge::kNone && carried_ == 0 && pieces_.size() == 1 &&
-         pieces_[0].sequence == side.body && settled == pieces_[0].length &&
-         side.body + settled == end &&
-         (side.framing == BodyFraming::kPlain || side.chunk_left >= settled);
+  return matches_.empty() && settled == length &&
+         (side.framing == BodyFraming::kPlain || side.chunk_left >= length);
+}
+
+void Http::take_as_it_came(StreamCursor& stream, std::uint32_t end) {
+  HttpSide& side = this->side();
+  if (side.framing != BodyFraming::kPlain) side.chunk_left -= end - side.body;
+  side.tail_count = 0;
+  side.body = end;
+  stream.decide(end);
+  clear_body();
 }
 
 void Http::drop_carried(HttpSide& side, Ending why, Instant now) {

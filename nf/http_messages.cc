@@ -66,17 +66,36 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   read_ += bytes.size();
   clear_body();
   ends_with_chunk_ = false;
+  const std::uint32_t end = at + static_cast<std::uint32_t>(bytes.size());
+  std::optional<std::uint32_t> settled;
+  if (continues_body(at, bytes)) {
+    settled = find_matches(bytes, false);
+    if (leaves_as_it_came(bytes.size(), *settled)) {
+      side.parser.content_length -= bytes.size();
+      return take_as_it_came(stream, end);
+    }
+  }
   if (side.framing != BodyFraming::kUntouched) begin_body(stream);
   if (!within_body(at, bytes)) parse(stream, at, bytes);
   if (stream.half().passes() || failure_ != Failure::kNone) return;
-  const std::uint32_t end = at + static_cast<std::uint32_t>(bytes.size());
   if (side.in_head) {
     if (end - side.message > head_limit_) unparsable(stream, HttpFailureCause::kMemory);
     return;
   }
-  if (side.framing != BodyFraming::kUntouched) return settle_body(stream, false, end);
+  if (side.framing != BodyFraming::kUntouched) return settle_body(stream, false, end, settled);
   stream.decide(end);
   if (side.scan == 0) skip_body(stream, end);
+}
+
+// All of it is of a body with a length, in no coding, that is substituted in and of which nothing
+// waits.
+bool Http::continues_body(std::uint32_t at, std::span<const std::uint8_t> bytes) {
+  const HttpSide& side = this->side();
+  constexpr unsigned kMarks = F_CONTENT_LENGTH | F_CHUNKED | F_SKIPBODY;
+  return side.framing == BodyFraming::kChunkedNow && side.body == at && side.tail_count == 0 &&
+         side.carried == SpliceStore::kNone && side.coder == 0 && side.scan == 0 &&
+         (side.parser.flags & kMarks) == F_CONTENT_LENGTH &&
+         side.parser.content_length > bytes.size();
 }
 
 // Within a body with a length there is nothing to parse: the parser need only know how far it is.

@@ -56,6 +56,8 @@ class SpliceStore {
   bool add(SpliceList& list, std::uint32_t original, std::uint32_t erase,
            std::span<const std::uint8_t> insert, Instant now);
   bool has_room(const SpliceList& list, std::uint32_t splices, std::uint32_t bytes) const;
+  // So much room that a few packets make no difference.
+  bool ample() const { return free_splices_.size() >= 1024 && free_blocks_.size() >= 4096; }
   // Forgets what the receiver has acknowledged.
   void retire(SpliceList& list, std::uint32_t acknowledged, Instant now);
   void clear(SpliceList& list, Ending why, Instant now);
