@@ -112,7 +112,8 @@ void Http::settle_body(StreamCursor& stream, bool over, std::uint32_t end,
   if (!over && urge_ == Urge::kNone && carried_ == 0 && pieces_.size() == 1 &&
       pieces_[0].sequence == side.body && side.body + pieces_[0].length == end &&
       leaves_as_it_came(pieces_[0].length, settled)) {
-    return take_as_it_came(stream, end);
+    take_as_it_came(stream, end);
+    return clear_body();
   }
   // What is carried leaves with what comes behind it.
   if (!over && settled <= carried_) {
@@ -158,7 +159,6 @@ void Http::take_as_it_came(StreamCursor& stream, std::uint32_t end) {
   side.tail_count = 0;
   side.body = end;
   stream.decide(end);
-  clear_body();
 }
 
 void Http::drop_carried(HttpSide& side, Ending why, Instant now) {

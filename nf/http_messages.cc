@@ -64,8 +64,6 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   HttpSide& side = this->side();
   if (at == stream.half().origin) side.message = at;
   read_ += bytes.size();
-  clear_body();
-  ends_with_chunk_ = false;
   const std::uint32_t end = at + static_cast<std::uint32_t>(bytes.size());
   std::optional<std::uint32_t> settled;
   if (continues_body(at, bytes)) {
@@ -75,6 +73,8 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
       return take_as_it_came(stream, end);
     }
   }
+  clear_body();
+  ends_with_chunk_ = false;
   if (side.framing != BodyFraming::kUntouched) begin_body(stream);
   if (!within_body(at, bytes)) parse(stream, at, bytes);
   if (stream.half().passes() || failure_ != Failure::kNone) return;
