@@ -22,12 +22,10 @@
 #include <rte_tcp.h>
 
 #include <algorithm>
-#include <random>
 
 #include "dataplane/memory_port.h"
-#include "nf/hyperscan.h"
 #include "perf/support/flow_loop.h"
-#include "tests/support/bed.h"
+#include "perf/support/segments.h"
 
 namespace glassbox::perf {
 namespace {
@@ -37,36 +35,6 @@ using test::Bytes;
 constexpr std::uint32_t kSegment = 1448;
 constexpr std::uint32_t kSegments = 70;
 constexpr std::uint32_t kBurst = 10;
-
-// A function whose process() is timed.
-class Timed final : public NetworkFunction {
- public:
-  explicit Timed(std::unique_ptr<NetworkFunction> inner)
-      : NetworkFunction(inner->spec()), inner_(std::move(inner)) {}
-  void process(PacketBatch& batch, Context& context) override {
-    const std::uint64_t start = rte_rdtsc();
-    inner_->process(batch, context);
-    cycles += rte_rdtsc() - start;
-  }
-  Admission admit(Opening& opening, Context& context) override {
-    return inner_->admit(opening, context);
-  }
-  void retire(SessionId session, Ending why, Instant when, Context& context) override {
-    inner_->retire(session, why, when, context);
-  }
-  Census* census(std::size_t index) override { return inner_->census(index); }
-  NetworkFunction& inner() { return *inner_; }
-  std::uint64_t cycles = 0;
-
- private:
-  std::unique_ptr<NetworkFunction> inner_;
-};
-
-std::string word(std::mt19937& random, std::uint32_t letters) {
-  std::string text;
-  for (std::uint32_t i = 0; i < letters; ++i) text += static_cast<char>('a' + random() % 26);
-  return text;
-}
 
 // Words, and in each segment once what the substitution looks for.
 std::string page(std::size_t bytes) {
@@ -119,9 +87,7 @@ class Exchanges {
   explicit Exchanges(const std::string& services) : pool_(1023) {
     Chain chain = test::chain_of("- http: { system: 'http://box.example/opes', services: [" +
                                  services + "] }");
-    auto timed = std::make_unique<Timed>(std::move(chain[0]));
-    timed_ = timed.get();
-    chain[0] = std::move(timed);
+    timed_ = Timed::in(chain, 0);
     Worker::Options options;
     options.max_sessions = 64;
     options.check_claims = false;
