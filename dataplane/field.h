@@ -149,6 +149,10 @@ class FieldSet {
   constexpr bool operator==(const FieldSet& other) const {
     return ((words_[0] ^ other.words_[0]) | (words_[1] ^ other.words_[1])) == 0;
   }
+  // Sixteen values, for small tables.
+  constexpr std::uint32_t mix() const {
+    return static_cast<std::uint32_t>((words_[0] ^ (words_[1] << 1)) * 0x9e3779b97f4a7c15u >> 60);
+  }
   constexpr FieldSet operator|(FieldSet other) const {
     other.words_[0] |= words_[0];
     other.words_[1] |= words_[1];

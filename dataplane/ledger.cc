@@ -18,7 +18,7 @@ Balance& Balance::operator+=(const Balance& other) {
   return *this;
 }
 
-EffectId Ledger::intern(FunctionId function, const FieldSet& fields) {
+EffectId Ledger::find_or_add(FunctionId function, const FieldSet& fields) {
   for (std::size_t i = 0; i < effects_.size(); ++i) {
     if (effects_[i].function == function && effects_[i].fields == fields) {
       return static_cast<EffectId>(i);

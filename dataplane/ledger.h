@@ -83,8 +83,15 @@ class Ledger {
  public:
   Ledger() { effects_.reserve(64); }
 
-  // The id for "this function changes these fields"; slow path.
-  EffectId intern(FunctionId function, const FieldSet& fields);
+  // The id for "this function changes these fields".
+  EffectId intern(FunctionId function, const FieldSet& fields) {
+    EffectId& hint = hints_[(fields.mix() + function) % hints_.size()];
+    if (hint < effects_.size() && effects_[hint].function == function &&
+        effects_[hint].fields == fields) [[likely]] {
+      return hint;
+    }
+    return hint = find_or_add(function, fields);
+  }
 
   void edited(EffectId effect, const Packet& packet) {
     if constexpr (!kBooks) return;
@@ -121,7 +128,10 @@ class Ledger {
   Observer* observer() const { return observer_; }
 
  private:
+  EffectId find_or_add(FunctionId function, const FieldSet& fields);
+
   std::vector<Effect> effects_;
+  std::array<EffectId, 16> hints_{};  // where effects were found last, by what they change
   std::array<std::array<std::array<Tally, kSides>, kMaxReasons>, kMaxFunctions> drops_{};
   std::array<Balance, kSides> balance_{};
   Observer* observer_ = nullptr;

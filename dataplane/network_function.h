@@ -157,13 +157,13 @@ class Worker;
 // What a function may do, at its place in the chain. Valid during one call.
 class Context {
  public:
-  Context(Worker& worker, FunctionId self, Instant now) : worker_(worker), self_(self), now_(now) {}
+  Context(Worker& worker, FunctionId self, Instant now);  // in worker.h
 
   FunctionId self() const { return self_; }
   // The turn's time; a packet's own is Packet::time.
   Instant now() const { return now_; }
-  Ledger& ledger() const;
-  SessionTable& sessions() const;
+  Ledger& ledger() const { return ledger_; }
+  SessionTable& sessions() const { return sessions_; }
   rte_mempool* pool() const;
   // How many wipes there have been: chance is keyed by it (measurement.md 2).
   std::uint64_t epoch() const;
@@ -210,6 +210,8 @@ class Context {
 
  private:
   Worker& worker_;
+  Ledger& ledger_;
+  SessionTable& sessions_;
   FunctionId self_;
   Instant now_;
 };

@@ -247,4 +247,11 @@ class Worker final : public SlotOwner {
   bool wiping_ = false;
 };
 
+inline Context::Context(Worker& worker, FunctionId self, Instant now)
+    : worker_(worker),
+      ledger_(worker.ledger_),
+      sessions_(*worker.sessions_),
+      self_(self),
+      now_(now) {}
+
 }  // namespace glassbox

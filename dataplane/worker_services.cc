@@ -48,8 +48,6 @@ Packet Worker::make_born(const Packet& like, rte_mbuf* mbuf, FunctionId function
 
 // --- services ----------------------------------------------------------------------------------
 
-Ledger& Context::ledger() const { return worker_.ledger_; }
-SessionTable& Context::sessions() const { return *worker_.sessions_; }
 rte_mempool* Context::pool() const { return worker_.pool_; }
 std::uint64_t Context::epoch() const { return worker_.epoch_; }
 

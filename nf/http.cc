@@ -237,14 +237,13 @@ void Http::forget_in(HttpConnection& connection, std::size_t kind, Instant now) 
 // --- packets ---------------------------------------------------------------------------------
 
 void Http::process(PacketBatch& batch, Context& context) {
+  const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
   for (Packet* packet : batch) {
     if (packet->protocol != IPPROTO_TCP && !packet->has(kRelated)) continue;
     if (packet->flow == nullptr) continue;
-    const std::uint32_t number = context.direction_slot<HttpSlot>(*packet->flow).connection;
-    if (number == 0 ||
-        !context.sessions().occupied(context.sessions().id_of(packet->flow), context.self())) {
-      continue;
-    }
+    // Zero in a slot that is not occupied.
+    const std::uint32_t number = SessionTable::slot_at<HttpSlot>(*packet->flow, offset).connection;
+    if (number == 0) continue;
     HttpConnection& connection = connections_[number - 1];
     const bool from_client = packet->flow->direction() == connection.client;
     if (packet->has(kRelated)) {

@@ -12,9 +12,8 @@
 //                 that was there)
 //   bypass        OPES-Bypass in a request switches services off for it and its response, unless
 //                 they are declared essential; the request keeps it for the next hop
-//   adaptation    takes along what it invalidates: Content-Length becomes chunked, or the end of
-//   the
-//                 connection; ETag and digests go
+//   adaptation    takes along what it invalidates: Content-Length becomes chunked, or the end
+//                 of the connection; ETag and digests go
 //   block page    a created response; the request's origin is not asked
 //   codings       gzip, deflate and br bodies are taken apart and put together again
 //   scan          patterns in bodies, requests' and responses'
@@ -157,7 +156,7 @@ class Http final : public NetworkFunction, private StreamClient, private MatchSi
   void lost(StreamHalf& half) override;
   static const llhttp_settings_t& callbacks();
   bool continues_body(std::uint32_t at, std::span<const std::uint8_t> bytes);
-  bool within_body(std::uint32_t at, std::span<const std::uint8_t> bytes);
+  bool is_within_body(std::span<const std::uint8_t> bytes);
   void parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes);
   void head_is_whole(StreamCursor& stream, std::uint32_t end);
   void message_is_over(StreamCursor& stream, std::uint32_t end);

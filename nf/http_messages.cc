@@ -65,6 +65,14 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   if (at == stream.half().origin) side.message = at;
   read_ += bytes.size();
   const std::uint32_t end = at + static_cast<std::uint32_t>(bytes.size());
+  if (side.framing == BodyFraming::kUntouched && side.coder == 0 && is_within_body(bytes)) {
+    side.parser.content_length -= bytes.size();
+    scan_bytes(bytes);
+    if (failure_ != Failure::kNone) return;
+    stream.decide(end);
+    if (side.scan == 0) skip_body(stream, end);
+    return;
+  }
   std::optional<std::uint32_t> settled;
   if (continues_body(at, bytes)) {
     settled = find_matches(bytes, false);
@@ -76,7 +84,12 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   clear_body();
   ends_with_chunk_ = false;
   if (side.framing != BodyFraming::kUntouched) begin_body(stream);
-  if (!within_body(at, bytes)) parse(stream, at, bytes);
+  if (is_within_body(bytes)) {
+    side.parser.content_length -= bytes.size();
+    body_bytes(at, bytes);
+  } else {
+    parse(stream, at, bytes);
+  }
   if (stream.half().passes() || failure_ != Failure::kNone) return;
   if (side.in_head) {
     if (end - side.message > head_limit_) unparsable(stream, HttpFailureCause::kMemory);
@@ -87,28 +100,21 @@ void Http::bytes(StreamCursor& stream, std::uint32_t at, std::span<const std::ui
   if (side.scan == 0) skip_body(stream, end);
 }
 
-// All of it is of a body with a length, in no coding, that is substituted in and of which nothing
-// waits.
-bool Http::continues_body(std::uint32_t at, std::span<const std::uint8_t> bytes) {
+// All of it is of a body with a length: there is nothing to parse, the parser need only know how
+// far it is.
+bool Http::is_within_body(std::span<const std::uint8_t> bytes) {
   const HttpSide& side = this->side();
   constexpr unsigned kMarks = F_CONTENT_LENGTH | F_CHUNKED | F_SKIPBODY;
-  return side.framing == BodyFraming::kChunkedNow && side.body == at && side.tail_count == 0 &&
-         side.carried == SpliceStore::kNone && side.coder == 0 && side.scan == 0 &&
-         (side.parser.flags & kMarks) == F_CONTENT_LENGTH &&
+  return !side.in_head && (side.parser.flags & kMarks) == F_CONTENT_LENGTH &&
          side.parser.content_length > bytes.size();
 }
 
-// Within a body with a length there is nothing to parse: the parser need only know how far it is.
-bool Http::within_body(std::uint32_t at, std::span<const std::uint8_t> bytes) {
-  HttpSide& side = this->side();
-  constexpr unsigned kMarks = F_CONTENT_LENGTH | F_CHUNKED | F_SKIPBODY;
-  if (side.in_head || (side.parser.flags & kMarks) != F_CONTENT_LENGTH ||
-      side.parser.content_length <= bytes.size()) {
-    return false;
-  }
-  side.parser.content_length -= bytes.size();
-  body_bytes(at, bytes);
-  return true;
+// And that in no coding, is substituted in, and nothing of it waits.
+bool Http::continues_body(std::uint32_t at, std::span<const std::uint8_t> bytes) {
+  const HttpSide& side = this->side();
+  return side.framing == BodyFraming::kChunkedNow && side.body == at && side.tail_count == 0 &&
+         side.carried == SpliceStore::kNone && side.coder == 0 && side.scan == 0 &&
+         is_within_body(bytes);
 }
 
 void Http::parse(StreamCursor& stream, std::uint32_t at, std::span<const std::uint8_t> bytes) {

@@ -78,6 +78,12 @@ class SpliceStore {
   // Up to where (from where) the sender's bytes have arrived when the edited ones have.
   std::uint32_t original_floor(const SpliceList& list, std::uint32_t edited) const;
   std::uint32_t original_ceil(const SpliceList& list, std::uint32_t edited) const;
+  // Nothing from `original` on was or is spliced: it lies behind all of them, by `list.delta`.
+  bool behind_all(const SpliceList& list, std::uint32_t original) const {
+    if (!list.ever) return true;
+    if (list.empty()) return !list.retired || sequence_offset(original, list.base) >= 0;
+    return sequence_offset(original, splices_[list.last].end()) >= 0;
+  }
   // Some splice has bytes in [from, to).
   bool intersects(const SpliceList& list, std::uint32_t from, std::uint32_t to) const;
 

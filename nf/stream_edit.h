@@ -11,20 +11,22 @@
 // knows that it wants nothing of the next bytes decides ahead, and they pass unread in any order.
 //
 //   longer      the segment leaves as several, none larger than its receiver's MSS and the path
-//   allow shorter     seq, ack, SACK and quoted seq are translated for the rest of the flow
-//   (splice_map.h) nothing     what is deleted and needs no receiver to acknowledge it, because it
-//   has acknowledged
-//               all before it, is acknowledged by the box: nobody else would
+//               allow
+//   shorter     seq, ack, SACK and quoted seq are translated for the rest of the flow
+//               (splice_map.h)
+//   nothing     what is deleted and needs no receiver to acknowledge it, because it has
+//               acknowledged all before it, is acknowledged by the box: nobody else would
 //   early       what comes before its turn waits, and its sender is told at once, by the
 //               acknowledgement that its receiver sent last with SACK of what waits (RFC 2018,
 //               RFC 5681 4.2): else nothing but its timer would tell it of a loss. As any SACK it
 //               can be taken back (RFC 2018 8): the sender keeps those bytes
 //   again       a retransmission leaves as the first transmission did, the new bytes from the
-//   record overlap     the copy that came first counts; it is the one that was given to the client,
-//   and
+//               record
+//   overlap     the copy that came first counts; it is the one that was given to the client, and
 //               the receiver is sent it first
 //   FIN, PSH    leave with the last part; FIN counts when all before it has come. RST passes at
-//   once window      is narrowed by what is still to be acknowledged of growth, never widened
+//               once
+//   window      is narrowed by what is still to be acknowledged of growth, never widened
 //
 // Timestamps, urgent pointers, ECN bits and MSS are left alone. Not defended against: segments that
 // the receiver does not accept (forged, expired TTL) are taken for real.
@@ -200,6 +202,8 @@ class StreamEditor {
     bool fin;
   };
 
+  bool process_plain(Packet& packet, StreamHalf& half, StreamHalf& peer, StreamClient& client,
+                     Context& context);
   void begin(const Arrival& arrival);
   bool acknowledge(Packet& packet, StreamHalf& peer, Context& context);
   std::uint16_t window_for_sender(const StreamHalf& half, std::uint32_t ack) const;
@@ -211,6 +215,7 @@ class StreamEditor {
   void feed(const Arrival& arrival, StreamCursor& cursor);
   void give(const Arrival& arrival, StreamCursor& cursor, std::uint32_t sequence,
             std::span<const std::uint8_t> bytes);
+  void settle(const Arrival& arrival, StreamCursor& cursor, std::uint32_t had);
   bool keep(const Arrival& arrival, StreamCursor& cursor);
   bool repeats(const Arrival& arrival) const;
   void watch(const Arrival& arrival, StreamCursor& cursor);

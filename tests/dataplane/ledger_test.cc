@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <vector>
 
 #include "tests/support/mbufs.h"
@@ -33,6 +34,28 @@ TEST_F(LedgerTest, EffectIsOneEntryForOneFunctionAndOneSetOfFields) {
   EXPECT_NE(ledger_.intern(1, both), first);
   EXPECT_NE(ledger_.intern(2, source), first);
   EXPECT_EQ(ledger_.effects().size(), 3u);
+}
+
+// There are more of them than hints to where they were found last.
+TEST_F(LedgerTest, EachOfManyEffectsIsFoundAgain) {
+  std::vector<EffectId> ids;
+  const auto intern_all = [&](auto visit) {
+    for (FunctionId function = 0; function < 4; ++function) {
+      for (std::size_t field = 0; field + 1 < kFieldTable.size(); ++field) {
+        visit(ledger_.intern(function, FieldSet::of(static_cast<Field>(field))));
+        visit(ledger_.intern(
+            function, FieldSet::of(static_cast<Field>(field), static_cast<Field>(field + 1))));
+      }
+    }
+  };
+  intern_all([&](EffectId id) { ids.push_back(id); });
+  EXPECT_EQ(std::set<EffectId>(ids.begin(), ids.end()).size(), ids.size());
+  EXPECT_EQ(ledger_.effects().size(), ids.size());
+  for (int again = 0; again < 2; ++again) {
+    auto expected = ids.begin();
+    intern_all([&](EffectId id) { EXPECT_EQ(id, *expected++); });
+  }
+  EXPECT_EQ(ledger_.effects().size(), ids.size());
 }
 
 TEST_F(LedgerTest, EffectsAndDropsAreCountedBySideOfArrival) {
