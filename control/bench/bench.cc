@@ -70,7 +70,7 @@ Bench::Arm Bench::make_arm(const SyntheticSpec& mix, const Rig::Wrap& wrap) cons
   return arm;
 }
 
-Trial Bench::open_all(Arm& arm, double rate) {
+LoadTrial Bench::open_all(Arm& arm, double rate) {
   arm.synthetic->open(0, mix_.flows);
   return arm.rig->run_until(rate, [&] { return arm.synthetic->idle(); });
 }
@@ -108,8 +108,8 @@ void Bench::warm_up(Arm& arm) {
   arm.rig->refusals();
 }
 
-Trial Bench::trial(Arm& arm, double rate, double seconds) {
-  const Trial done = arm.rig->run(rate, seconds);
+LoadTrial Bench::trial(Arm& arm, double rate, double seconds) {
+  const LoadTrial done = arm.rig->run(rate, seconds);
   report_.interrupted_seconds += done.interrupted_seconds;
   report_.interruptions += done.interruptions;
   return done;
@@ -123,7 +123,7 @@ RateFigures Bench::measure_rate(Arm& arm, double rate) {
   const auto hertz = static_cast<double>(report_.environment.tsc_hz);
   for (unsigned i = 0; i < options_.trials; ++i) {
     note(rate == 0 ? "rate under overload" : "rate at the offered load");
-    const Trial done = trial(arm, rate, options_.duration);
+    const LoadTrial done = trial(arm, rate, options_.duration);
     if (done.counts.taken == 0) {
       throw std::runtime_error(
           "the box received nothing in a trial: a longer --duration is needed");
@@ -185,7 +185,7 @@ LatencyFigures Bench::measure_latency(Arm& arm, double rate, double share) {
   arm.rig->pump().measure_latency(times.get());
   for (unsigned i = 0; i < options_.trials; ++i) {
     note("latencies");
-    const Trial done = trial(arm, rate, options_.duration);
+    const LoadTrial done = trial(arm, rate, options_.duration);
     offered += done.counts.offered;
     lost += done.loss_ratio() * static_cast<double>(done.counts.offered);
   }
@@ -288,7 +288,7 @@ void Bench::measure_state(Arm& arm) {
     const double seconds = arm.rig->let_expire();
     if (sessions != 0) figures.teardown.add(sessions / seconds);
     arm.synthetic->forget();
-    const Trial done = open_all(arm, 0);
+    const LoadTrial done = open_all(arm, 0);
     const auto opened = static_cast<double>(arm.synthetic->opened());
     if (opened == 0) throw std::runtime_error("the chain lets no flow through from the inside");
     figures.establishment.add(opened / done.seconds);

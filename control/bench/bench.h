@@ -37,7 +37,7 @@ class Bench {
   Arm make_arm(const SyntheticSpec& mix, const Rig::Wrap& wrap = {}) const;
   void fill(Arm& arm, BenchReport* report);
   void warm_up(Arm& arm);
-  Trial trial(Arm& arm, double rate, double seconds);
+  LoadTrial trial(Arm& arm, double rate, double seconds);
   RateFigures measure_rate(Arm& arm, double rate);
   void measure_turns(Arm& arm);
   SearchFigures search(Arm& arm, double loss);
@@ -48,7 +48,7 @@ class Bench {
   void measure_state(Arm& arm);
   SearchFigures search_establishment(Arm& arm, double hint, unsigned packets);
   void measure_capacity();
-  Trial open_all(Arm& arm, double rate);
+  LoadTrial open_all(Arm& arm, double rate);
   void describe();
   void describe_load();
   void note(const std::string& doing);

@@ -75,7 +75,7 @@ void Rig::read_clocks() {
 }
 
 // After a turn that began at `turn` and took long: was the thread interrupted, up to now?
-bool Rig::catch_up(Trial& trial, std::uint64_t turn, std::uint64_t& last) {
+bool Rig::catch_up(LoadTrial& trial, std::uint64_t turn, std::uint64_t& last) {
   const std::uint64_t tsc = compared_tsc_;
   const std::uint64_t cpu = compared_cpu_;
   read_clocks();
@@ -94,19 +94,19 @@ bool Rig::catch_up(Trial& trial, std::uint64_t turn, std::uint64_t& last) {
   return true;
 }
 
-Trial Rig::run(double rate, double seconds) {
+LoadTrial Rig::run(double rate, double seconds) {
   const auto length = static_cast<std::uint64_t>(seconds * hertz_);
   return drive(rate, [length](std::uint64_t cycles) { return cycles >= length; });
 }
 
-Trial Rig::run_until(double rate, const std::function<bool()>& done) {
+LoadTrial Rig::run_until(double rate, const std::function<bool()>& done) {
   return drive(rate, [&done](std::uint64_t) { return done(); });
 }
 
 // Whether a trial is over is asked of the time of its turns, never of the clock: time that others
 // had since the last turn's end is only taken out at the end of the next one.
-Trial Rig::drive(double rate, const std::function<bool(std::uint64_t)>& done) {
-  Trial trial;
+LoadTrial Rig::drive(double rate, const std::function<bool(std::uint64_t)>& done) {
+  LoadTrial trial;
   trial.rate = rate;
   const Balance before = worker_->ledger().total();
   const auto suspicious = static_cast<std::uint64_t>(kSuspiciousSeconds * hertz_);

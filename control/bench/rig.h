@@ -20,7 +20,7 @@
 
 namespace glassbox {
 
-struct Trial {
+struct LoadTrial {
   double rate = 0;  // offered, packets a second; 0: as fast as it was taken
   double seconds = 0;
   double cycles = 0;  // TSC, of the same span
@@ -59,9 +59,9 @@ class Rig {
 
   // A load of `seconds` at `rate` (0: as fast as it is taken). What is in the rings at the end is
   // taken afterwards and is neither lost nor timed.
-  Trial run(double rate, double seconds);
+  LoadTrial run(double rate, double seconds);
   // The same until `done` says so; it is asked between turns.
-  Trial run_until(double rate, const std::function<bool()>& done);
+  LoadTrial run_until(double rate, const std::function<bool()>& done);
   // Time passes and every session with it. Returns the seconds that it took.
   double let_expire();
   // A turn without a load.
@@ -80,9 +80,9 @@ class Rig {
 
  private:
   // Turns until done(cycles) says so, which is told the TSC cycles of the trial so far.
-  Trial drive(double rate, const std::function<bool(std::uint64_t)>& done);
+  LoadTrial drive(double rate, const std::function<bool(std::uint64_t)>& done);
   void read_clocks();
-  bool catch_up(Trial& trial, std::uint64_t turn, std::uint64_t& last);
+  bool catch_up(LoadTrial& trial, std::uint64_t turn, std::uint64_t& last);
   Instant now(std::uint64_t tsc) const;
 
   const Options options_;

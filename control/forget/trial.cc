@@ -38,7 +38,7 @@ std::uint64_t fingerprint(const Trial& trial) {
     add(std::uint64_t{packet.signature} << 32 | std::uint64_t{packet.sendings} << 8 |
         static_cast<std::uint64_t>(packet.reception));
   }
-  for (const Finding& finding : trial.findings) add(finding.count);
+  for (const FindingCount& finding : trial.findings) add(finding.count);
   return hash;
 }
 

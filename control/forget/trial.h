@@ -14,15 +14,15 @@ namespace glassbox {
 
 // What a function has to say at the end: a record or detection, so many times, or how many bytes
 // something is true of.
-struct Finding {
+struct FindingCount {
   std::uint64_t count = 0;
   bool volume = false;
 };
 
 struct Trial {
   RunOutcome outcome;
-  std::vector<Finding> findings;  // of all functions, in their order
-  std::uint64_t forgotten = 0;    // entries
+  std::vector<FindingCount> findings;  // of all functions, in their order
+  std::uint64_t forgotten = 0;         // entries
   // A UDP flow would have been answered elsewhere, had its peer followed an address.
   bool would_differ_if_agile = false;
 };

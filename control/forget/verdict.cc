@@ -52,8 +52,8 @@ void compare_audit(const Trial& baseline, const Trial& trial, WipeEffect& effect
   const auto& before = baseline.findings;
   const auto& after = trial.findings;
   for (std::size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
-    const Finding had = i < before.size() ? before[i] : Finding{};
-    const Finding has = i < after.size() ? after[i] : Finding{};
+    const FindingCount had = i < before.size() ? before[i] : FindingCount{};
+    const FindingCount has = i < after.size() ? after[i] : FindingCount{};
     const bool volume = had.volume || has.volume;
     if (had.count > has.count && !volume) effect.audit_lost += had.count - has.count;
     if (had.count != has.count) effect.audit_differs = true;

@@ -121,7 +121,7 @@ TEST_F(CaptureTrafficTest, WhatTheRingLosesIsSentAgainInOrder) {
   traffic.play_once();
   rig.run_until(0, [&] { return traffic.idle(); });
   traffic.start();
-  const Trial trial = rig.run(1e8, 0.02);  // far more than it can take
+  const LoadTrial trial = rig.run(1e8, 0.02);  // far more than it can take
   EXPECT_GT(trial.counts.missed, 0u);
   EXPECT_TRUE(rig.refusals().empty());
   EXPECT_EQ(trial.counts.wrong, 0u);

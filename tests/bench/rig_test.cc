@@ -38,7 +38,7 @@ TEST(Rig, FlowsThroughATranslatorComeOutRight) {
     open_all(rig, traffic, 1000);
     EXPECT_EQ(traffic.opened(), 1000u);
     EXPECT_EQ(rig.sessions(), 1000u);
-    const Trial trial = rig.run(0, 0.02);
+    const LoadTrial trial = rig.run(0, 0.02);
     EXPECT_EQ(trial.dropped, 0u) << (rig.refusals().empty() ? "" : rig.refusals()[0].reason);
     EXPECT_GT(trial.counts.taken, 100u);
     EXPECT_EQ(trial.counts.wrong, 0u);
@@ -52,7 +52,7 @@ TEST(Rig, APacedLoadOffersItsRate) {
   Rig rig(config, traffic, {});
   open_all(rig, traffic, 100);
   rig.pump().check(false);
-  const Trial trial = rig.run(50'000, 0.1);
+  const LoadTrial trial = rig.run(50'000, 0.1);
   // However long others had the core: that is no part of the trial.
   EXPECT_GE(trial.seconds, 0.1);
   EXPECT_NEAR(static_cast<double>(trial.counts.offered), 50'000 * trial.seconds, 2);
@@ -65,7 +65,7 @@ TEST(Rig, WhatTheBoxIsTooSlowForIsMissed) {
   Rig rig(config, traffic, {.ring = 64});
   open_all(rig, traffic, 1000);
   rig.pump().check(false);
-  const Trial trial = rig.run(1e9, 0.02);
+  const LoadTrial trial = rig.run(1e9, 0.02);
   EXPECT_GT(trial.loss_ratio(), 0.5);
   EXPECT_NEAR(static_cast<double>(trial.counts.offered), 1e9 * trial.seconds, 1e6);
   // What was missed is not lost for the count: offered = missed + taken + what was in the rings.
@@ -82,7 +82,7 @@ TEST(Rig, LatencyIsFromTheRingOn) {
   rig.pump().check(false);
   Histogram times;
   rig.pump().measure_latency(&times);
-  const Trial slow = rig.run(20'000, 0.05);
+  const LoadTrial slow = rig.run(20'000, 0.05);
   rig.pump().measure_latency(nullptr);
   EXPECT_GT(times.count(), slow.counts.taken / 4);  // less those of interrupted turns
   EXPECT_LE(times.count(), slow.counts.offered);
@@ -128,7 +128,7 @@ TEST(Rig, NewConnectionsComeAndGo) {
   SyntheticTraffic traffic(spec);
   Rig rig(config, traffic, {});
   open_all(rig, traffic, 100);
-  const Trial trial = rig.run(200'000, 0.05);
+  const LoadTrial trial = rig.run(200'000, 0.05);
   EXPECT_GT(traffic.finished(), 100u);
   EXPECT_EQ(trial.counts.wrong, 0u);
   EXPECT_EQ(trial.dropped, 0u) << (rig.refusals().empty() ? "" : rig.refusals()[0].reason);
