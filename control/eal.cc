@@ -20,6 +20,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "dataplane/dpdk_heap.h"
+
 namespace glassbox {
 namespace {
 
@@ -209,6 +211,13 @@ Eal Eal::for_replay(unsigned megabytes) {
   } const restore{known ? &before : nullptr};
   return Eal(replay_eal_arguments(megabytes));
 }
+
+EalOnDemand::EalOnDemand(unsigned megabytes) {
+  check_cpu();
+  start_dpdk_by([this, megabytes] { eal_.reset(new Eal(Eal::for_replay(megabytes))); });
+}
+
+EalOnDemand::~EalOnDemand() { start_dpdk_by(nullptr); }
 
 Eal Eal::for_ports(const std::vector<std::string>& devices,
                    const std::vector<std::string>& arguments, unsigned megabytes) {

@@ -7,6 +7,7 @@
 // user says and fall back to ordinary memory where no hugepages are set up.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,21 @@ class Eal {
   // EAL keeps pointers to its arguments, and reorders the list of them.
   std::vector<std::string> arguments_;
   std::vector<char*> pointers_;
+};
+
+// EAL as for a replay, but started only when somebody needs its heap (dataplane/dpdk_heap.h). One
+// at a time.
+class EalOnDemand {
+ public:
+  explicit EalOnDemand(unsigned megabytes);
+  ~EalOnDemand();
+  EalOnDemand(const EalOnDemand&) = delete;
+  EalOnDemand& operator=(const EalOnDemand&) = delete;
+
+  bool is_started() const { return eal_ != nullptr; }
+
+ private:
+  std::unique_ptr<const Eal> eal_;
 };
 
 // The arguments that Eal::for_replay and for_ports start EAL with, the program's name first.

@@ -10,11 +10,14 @@
 #include "control/check.h"
 #include "control/config.h"
 #include "control/describe.h"
+#include "control/eal.h"
 #include "control/opes/status_page.h"
 #include "control/options.h"
 
 namespace glassbox {
 namespace {
+
+constexpr unsigned kCheckMegabytes = 256;  // of EAL's heap, for rules that are compiled
 
 void print(std::FILE* stream, const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stream);
@@ -50,6 +53,7 @@ int run(const DescribeOptions& options) {
 
 int run(const CheckOptions& options) {
   const Config config = load_config(options.config);
+  const EalOnDemand eal(kCheckMegabytes);
   // Functions check what only they can know while they are made.
   build_chain(config, {.seed = config.dataplane.seed});
   print(stdout, chain_text(config));

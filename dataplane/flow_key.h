@@ -132,10 +132,11 @@ class KeyHasher {
 
   std::uint64_t operator()(const FlowKey4& key) const { return (*this)(key.vector()); }
   std::uint64_t operator()(__m128i key) const { return finish(mix(key)); }
-  std::uint64_t operator()(const FlowKey6& key) const {
-    __m128i state = mix(key.vectors()[0]);
-    state = _mm_aesenc_si128(_mm_xor_si128(state, key.vectors()[1]), second_);
-    state = _mm_aesenc_si128(_mm_xor_si128(state, key.vectors()[2]), first_);
+  std::uint64_t operator()(const FlowKey6& key) const { return of_three(key.vectors()); }
+  std::uint64_t of_three(const __m128i* vectors) const {
+    __m128i state = mix(vectors[0]);
+    state = _mm_aesenc_si128(_mm_xor_si128(state, vectors[1]), second_);
+    state = _mm_aesenc_si128(_mm_xor_si128(state, vectors[2]), first_);
     return finish(state);
   }
 

@@ -2,43 +2,24 @@
 #include "dataplane/fragment_table.h"
 
 #include <rte_ip.h>
-#include <rte_jhash.h>
 
-#include <atomic>
 #include <cstring>
-#include <stdexcept>
-#include <string>
 
 namespace glassbox {
 namespace {
 
-rte_hash* make_index(std::uint32_t entries, std::uint32_t key_length) {
-  static std::atomic<unsigned> serial{0};
-  const std::string name = "gb_fragments_" + std::to_string(serial++);
-  rte_hash_parameters parameters{};
-  parameters.name = name.c_str();
-  parameters.entries = entries;
-  parameters.key_len = key_length;
-  parameters.hash_func = rte_jhash;
-  parameters.socket_id = SOCKET_ID_ANY;
-  rte_hash* index = rte_hash_create(&parameters);
-  if (index == nullptr) {
-    throw std::runtime_error("no memory for a table of " + std::to_string(entries) +
-                             " fragmented datagrams: give EAL more (-m) or lower `fragments`");
-  }
-  return index;
-}
-
-void* as_data(std::uint32_t entry) { return reinterpret_cast<void*>(std::uintptr_t{entry}); }
+constexpr double kLoad = 5;  // datagrams a bucket, when all are there: none is ever full
 
 }  // namespace
 
-FragmentTable::FragmentTable(std::uint32_t max_datagrams, std::uint32_t max_held, Nanos lifetime)
-    : index_(make_index(std::max(max_datagrams, 8u), sizeof(Key))),
+FragmentTable::FragmentTable(std::uint32_t max_datagrams, std::uint32_t max_held, Nanos lifetime,
+                             std::uint64_t seed)
+    : hasher_(seed),
+      index_(max_datagrams, kLoad),
       lifetime_(lifetime),
       entries_(max_datagrams),
       held_(max_held),
-      census_(sizeof(Entry) + 2 * sizeof(Key)) {
+      census_(sizeof(Entry) + static_cast<std::uint64_t>(index_.bytes_per_key())) {
   for (std::uint32_t i = 0; i < max_datagrams; ++i)
     entries_[i].next = i + 1 < max_datagrams ? i + 1 : kNone;
   for (std::uint32_t i = 0; i < max_held; ++i) held_[i].next = i + 1 < max_held ? i + 1 : kNone;
@@ -48,7 +29,6 @@ FragmentTable::FragmentTable(std::uint32_t max_datagrams, std::uint32_t max_held
 
 FragmentTable::~FragmentTable() {
   clear(Instant{}, [](Packet& packet) { rte_pktmbuf_free(packet.mbuf); });
-  rte_hash_free(index_);
 }
 
 FragmentTable::Key FragmentTable::key_of(const Packet& packet) {
@@ -72,15 +52,16 @@ FragmentTable::Key FragmentTable::key_of(const Packet& packet) {
 }
 
 std::uint32_t FragmentTable::find(const Key& key, Instant now) const {
-  void* data = nullptr;
-  if (rte_hash_lookup_data(index_, &key, &data) < 0) return kNone;
-  const auto entry = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(data));
-  return entries_[entry].deadline > now ? entry : kNone;
+  return index_.find(hash_of(key), [&](KeyRef entry) {
+    return std::memcmp(&entries_[entry].key, &key, sizeof(key)) == 0 &&
+           entries_[entry].deadline > now;
+  });
 }
 
 std::uint32_t FragmentTable::create(const Key& key, Instant now) {
   const std::uint32_t entry = free_entry_;
-  if (entry == kNone || rte_hash_add_key_data(index_, &key, as_data(entry)) != 0) {
+  const auto resident = [this](KeyRef other) { return hash_of(entries_[other].key); };
+  if (entry == kNone || !index_.insert(hash_of(key), entry, resident)) {
     census_.refused();
     return kNone;
   }
@@ -132,7 +113,7 @@ bool FragmentTable::pop_held(std::uint32_t number, Packet& packet, Instant when)
 
 void FragmentTable::free_oldest(Instant when, Ending why) {
   const std::uint32_t entry = oldest_;
-  rte_hash_del_key(index_, &entries_[entry].key);
+  index_.erase(hash_of(entries_[entry].key), entry);
   oldest_ = entries_[entry].next;
   if (oldest_ == kNone) youngest_ = kNone;
   entries_[entry].next = free_entry_;

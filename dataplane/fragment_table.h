@@ -8,19 +8,19 @@
 // Every entry lives equally long and is not refreshed, so expiry is first in, first out.
 #pragma once
 
-#include <rte_hash.h>
-
-#include <memory>
 #include <vector>
 
 #include "dataplane/census.h"
+#include "dataplane/flow_key.h"
+#include "dataplane/key_index.h"
 #include "dataplane/packet.h"
 
 namespace glassbox {
 
 class FragmentTable {
  public:
-  FragmentTable(std::uint32_t max_datagrams, std::uint32_t max_held, Nanos lifetime);
+  FragmentTable(std::uint32_t max_datagrams, std::uint32_t max_held, Nanos lifetime,
+                std::uint64_t seed);
   ~FragmentTable();
   FragmentTable(const FragmentTable&) = delete;
   FragmentTable& operator=(const FragmentTable&) = delete;
@@ -52,7 +52,7 @@ class FragmentTable {
   std::uint32_t held() const { return held_count_; }
 
  private:
-  struct Key {
+  struct alignas(16) Key {
     std::uint8_t source[16];
     std::uint8_t destination[16];
     std::uint32_t id;
@@ -60,7 +60,9 @@ class FragmentTable {
     std::uint8_t side;
     std::uint8_t version;
     std::uint8_t zero;
+    std::uint32_t unused;  // zero: the key is hashed in whole vectors
   };
+  static_assert(sizeof(Key) == 48);
   struct Entry {
     Key key;
     Instant deadline;
@@ -78,6 +80,9 @@ class FragmentTable {
   };
 
   static Key key_of(const Packet& packet);
+  std::uint64_t hash_of(const Key& key) const {
+    return hasher_.of_three(reinterpret_cast<const __m128i*>(&key));
+  }
   std::uint32_t find(const Key& key, Instant now) const;
   std::uint32_t create(const Key& key, Instant now);
   bool keep(std::uint32_t entry, const Packet& packet, Instant now);
@@ -91,7 +96,8 @@ class FragmentTable {
     free_oldest(when, why);
   }
 
-  rte_hash* index_;
+  KeyHasher hasher_;
+  KeyIndex index_;
   Nanos lifetime_;
   std::vector<Entry> entries_;
   std::vector<HeldFragment> held_;

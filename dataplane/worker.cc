@@ -75,9 +75,9 @@ Worker::Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, cons
   const SessionLayout layout = layout_of(chain_);
   sessions_ = std::make_unique<SessionTable>(layout, layout.empty() ? 1 : options.max_sessions,
                                              options.seed, *this);
-  fragments_ =
-      std::make_unique<FragmentTable>(layout.empty() ? 1 : options.max_fragments,
-                                      options.max_fragments / 4, options.fragment_lifetime);
+  fragments_ = std::make_unique<FragmentTable>(layout.empty() ? 1 : options.max_fragments,
+                                               options.max_fragments / 4, options.fragment_lifetime,
+                                               options.seed);
   if (options.check_claims) checker_ = std::make_unique<ClaimChecker>(link_);
   observe(nullptr);
   entrants_.reserve(kEntrantReserve);

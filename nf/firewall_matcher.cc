@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <string>
 
+#include "dataplane/dpdk_heap.h"
+
 namespace glassbox {
 namespace {
 
@@ -200,6 +202,8 @@ RuleNumber ask(const rte_acl_ctx* context, const Tuple& tuple, Side ingress) {
 }  // namespace
 
 RuleMatcher::RuleMatcher(std::span<const FirewallRule> rules, const Location& where) {
+  if (rules.empty()) return;
+  need_dpdk_heap();
   const std::uint64_t before = heap_in_use();
   four_.reset(compile<Question4>(rules, &FirewallRule::ipv4, where));
   six_.reset(compile<Question6>(rules, &FirewallRule::ipv6, where));

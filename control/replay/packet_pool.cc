@@ -11,10 +11,10 @@ namespace {
 
 constexpr unsigned kMbufs = 16383;
 
-// Never freed: EAL's end takes their memory, and comes before the end of what is static.
+// Never freed: mbufs may be looked at until the process ends.
 struct Idle {
   std::mutex mutex;
-  std::vector<MbufPool*> pools;
+  std::vector<MbufStack*> stacks;
 };
 Idle& idle() {
   static Idle& all = *new Idle;
@@ -23,21 +23,21 @@ Idle& idle() {
 
 }  // namespace
 
-PacketPool::PacketPool() : pool_(nullptr) {
+PacketPool::PacketPool() : stack_(nullptr) {
   Idle& all = idle();
   const std::lock_guard lock(all.mutex);
-  if (!all.pools.empty()) {
-    pool_ = all.pools.back();
-    all.pools.pop_back();
+  if (!all.stacks.empty()) {
+    stack_ = all.stacks.back();
+    all.stacks.pop_back();
     return;
   }
-  pool_ = new MbufPool(kMbufs, RTE_MBUF_DEFAULT_DATAROOM);
+  stack_ = new MbufStack(kMbufs, RTE_MBUF_DEFAULT_DATAROOM);
 }
 
 PacketPool::~PacketPool() {
   Idle& all = idle();
   const std::lock_guard lock(all.mutex);
-  all.pools.push_back(pool_);
+  all.stacks.push_back(stack_);
 }
 
 }  // namespace glassbox

@@ -102,8 +102,7 @@ int run_replay(const ReplayOptions& options) {
   const Config config = load_config(options.config);
   const std::uint64_t seed = options.seed.value_or(config.dataplane.seed);
   const SideChoice sides = choose_sides(options, config);
-  check_cpu();
-  const Eal eal = Eal::for_replay(kEalMegabytes);
+  const EalOnDemand eal(kEalMegabytes);
   // Functions check what only they can know while they are made: before the capture is read.
   build_chain(config, {.seed = seed});
   Outputs outputs(options, CaptureSet(options.captures).linktype());

@@ -75,6 +75,10 @@ class ExitStatus(unittest.TestCase):
             config.write_text("chain: []\n", encoding="utf-8")
             self.check(0, ["check", str(config)], "inside -> outside\n")
 
+    def test_a_configuration_with_rules_to_compile_is_done(self):
+        root = pathlib.Path(__file__).resolve().parents[2]
+        self.check(0, ["check", str(root / "configs/demo.yaml")], "inside -> inspect -> nat44 -> firewall")
+
     def test_bench(self):
         with tempfile.TemporaryDirectory() as directory:
             config = pathlib.Path(directory, "c.yaml")
