@@ -210,13 +210,31 @@ Instant SessionTable::on_due(std::uint32_t index, Instant now) {
   return next;
 }
 
+// Most of them are over: their records into the cache, then the buckets of their keys.
+void SessionTable::foresee_due(std::span<const std::uint32_t> soon) const {
+  for (const std::uint32_t index : soon) {
+    const SessionId session = session_of_wheel(index);
+    prefetch_record(half(session), session & ~kSixBit);
+  }
+  for (const std::uint32_t index : soon) {
+    const SessionId session = session_of_wheel(index);
+    const Half& h = half(session);
+    for (const std::uint8_t direction : {0, 1}) {
+      if (!attached(session, direction)) continue;
+      h.index.prefetch_for_insert(hash_of(h, (session & ~kSixBit) << 1 | direction));
+    }
+  }
+}
+
 bool SessionTable::revive(SessionId session, Instant now) {
   const Instant next = on_due(wheel_index(session), now);
   return next != kNever;
 }
 
 std::uint32_t SessionTable::advance(Instant now, std::uint32_t budget) {
-  return wheel_.advance(now, budget, [&](std::uint32_t index) { return on_due(index, now); });
+  return wheel_.advance(
+      now, budget, [&](std::uint32_t index) { return on_due(index, now); },
+      [&](std::span<const std::uint32_t> soon) { foresee_due(soon); });
 }
 
 void SessionTable::settle(Instant now) {

@@ -341,6 +341,7 @@ class SessionTable {
   // Returns the first deadline of its slots.
   Instant recompute(SessionId session);
   void prefetch_record(const Half& half, std::uint32_t number) const;
+  void foresee_due(std::span<const std::uint32_t> soon) const;
   // After slots or lifetimes of a live session changed, when it may end sooner than the wheel
   // knows.
   void reschedule(SessionId session);

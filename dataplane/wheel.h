@@ -11,8 +11,10 @@
 // bounded.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "dataplane/huge_array.h"
@@ -54,8 +56,13 @@ class Wheel {
   // them at most, the earliest ticks first. due() returns the time to schedule the entry for again,
   // or kNever when it is gone (the entry may have been reused only by schedule() inside due()).
   // Entries of the present tick wait until it is over. Returns how many entries were asked.
+  // ahead(entries) is told, for speed, of some that will be asked next.
+  template <typename Due, typename Ahead>
+  std::uint32_t advance(Instant now, std::uint32_t budget, Due due, Ahead ahead);
   template <typename Due>
-  std::uint32_t advance(Instant now, std::uint32_t budget, Due due);
+  std::uint32_t advance(Instant now, std::uint32_t budget, Due due) {
+    return advance(now, budget, due, [](std::span<const std::uint32_t>) {});
+  }
 
   // Like advance() without a bound, and asks the entries of the present tick too: afterwards
   // nothing whose deadline is at or before `now` is left. For reports, not for the datapath.
@@ -73,6 +80,8 @@ class Wheel {
   static constexpr int kTickBits = 24;
 
   static constexpr std::uint32_t kHeadFlag = 1u << 31;
+  // Entries that ahead() is told of at a time: as many misses as a core has under way.
+  static constexpr std::uint32_t kGroup = 16;
 
   static std::uint64_t tick_of(Instant time) {
     const auto count = time.time_since_epoch().count();
@@ -86,8 +95,9 @@ class Wheel {
            static_cast<std::uint32_t>((tick_ >> (kSlotBits * level)) % kSlots);
   }
   // Asks every entry of a slot. False: the budget ran out.
-  template <typename Due>
-  bool run_slot(std::uint32_t slot, std::uint32_t& budget, std::uint32_t& asked, Due& due);
+  template <typename Due, typename Ahead>
+  bool run_slot(std::uint32_t slot, std::uint32_t& budget, std::uint32_t& asked, Due& due,
+                Ahead& ahead);
   std::uint32_t take_first(std::uint32_t slot);
   void place(std::uint32_t index, std::uint64_t tick);
   // The first tick after the present one at which an occupied slot opens.
@@ -106,10 +116,21 @@ class Wheel {
   std::uint64_t count_ = 0;
 };
 
-template <typename Due>
-bool Wheel::run_slot(std::uint32_t slot, std::uint32_t& budget, std::uint32_t& asked, Due& due) {
+template <typename Due, typename Ahead>
+bool Wheel::run_slot(std::uint32_t slot, std::uint32_t& budget, std::uint32_t& asked, Due& due,
+                     Ahead& ahead) {
+  std::array<std::uint32_t, kGroup> group;
+  std::uint32_t told = 0;
   while (heads_[slot] != kNone) {
     if (budget == 0) return false;
+    if (told == 0) {
+      for (std::uint32_t i = heads_[slot]; i != kNone && told < std::min(kGroup, budget);) {
+        group[told++] = i;
+        i = link(i).next - 1;  // 0, none: kNone
+      }
+      ahead(std::span<const std::uint32_t>(group.data(), told));
+    }
+    --told;
     --budget;
     ++asked;
     const std::uint32_t index = take_first(slot);
@@ -122,8 +143,8 @@ bool Wheel::run_slot(std::uint32_t slot, std::uint32_t& budget, std::uint32_t& a
   return true;
 }
 
-template <typename Due>
-std::uint32_t Wheel::advance(Instant now, std::uint32_t budget, Due due) {
+template <typename Due, typename Ahead>
+std::uint32_t Wheel::advance(Instant now, std::uint32_t budget, Due due, Ahead ahead) {
   const std::uint64_t target = tick_of(now);
   std::uint32_t asked = 0;
   while (tick_ < target) {
@@ -134,7 +155,9 @@ std::uint32_t Wheel::advance(Instant now, std::uint32_t budget, Due due) {
     // A slot of a higher level holds entries whose tick is not stored: they are asked when the slot
     // opens, early, and answer with their exact time. Early is safe, late would not be.
     for (int level = kLevels - 1; level >= 0; --level) {
-      if (opens_at(tick_, level) && !run_slot(slot_at(level), budget, asked, due)) return asked;
+      if (opens_at(tick_, level) && !run_slot(slot_at(level), budget, asked, due, ahead)) {
+        return asked;
+      }
     }
     const std::uint64_t next = next_busy_tick();
     tick_ = next < target ? next : target;

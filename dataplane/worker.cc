@@ -14,7 +14,7 @@ namespace {
 
 // Entries that the wheel may ask in one turn beyond those that the turn before has opened: few, so
 // that no turn takes much longer than another when a million sessions run out at once.
-constexpr std::uint32_t kExpiryBudget = 32;
+constexpr std::uint32_t kExpiryBudget = 64;
 constexpr std::size_t kEntrantReserve = 4096;
 
 SessionLayout layout_of(const Chain& chain) {

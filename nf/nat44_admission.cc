@@ -277,7 +277,7 @@ void Nat44::forget_sessions(bool with_keys, Context& context) {
 
 // Keeps up with any rate of new mappings, and a few more.
 void Nat44::tick(Context& context) {
-  constexpr std::uint32_t kBudget = 32;
+  constexpr std::uint32_t kBudget = 64;
   constexpr std::uint64_t kMostMade = 2 * kMaxBatch;  // in a turn, but for what a wipe restarts
   const std::uint64_t made = mappings_.mapping_census().created_total();
   const std::uint64_t fresh = made - std::exchange(made_before_, made);

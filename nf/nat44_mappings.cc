@@ -317,7 +317,17 @@ void Mappings::unschedule(Index mapping) {
 }
 
 void Mappings::advance(Instant now, std::uint32_t budget) {
-  wheel_.advance(now, budget, [&](std::uint32_t mapping) { return on_due(mapping, now); });
+  const auto foresee = [&](std::span<const std::uint32_t> soon) {
+    for (const std::uint32_t mapping : soon) __builtin_prefetch(&record(mapping), 1);
+    for (const std::uint32_t mapping : soon) {
+      const Record& ending = record(mapping);
+      if (ending.state != State::kHeld) continue;  // else it is held down first
+      by_inside_.prefetch_for_insert(hash_inside(ending.inside()));
+      by_external_.prefetch_for_insert(hash_external(ending.external()));
+    }
+  };
+  wheel_.advance(
+      now, budget, [&](std::uint32_t mapping) { return on_due(mapping, now); }, foresee);
 }
 
 void Mappings::settle(Instant now) {

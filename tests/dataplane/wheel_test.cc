@@ -7,6 +7,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 namespace glassbox::test {
 namespace {
@@ -202,6 +203,47 @@ TEST(Wheel, CancelInsideDueIsSafe) {
   });
   EXPECT_EQ(asked, 1u);
   EXPECT_EQ(wheel.next_due(), kNever);
+}
+
+// Each entry is told of before it is asked, and none that is not there.
+TEST(Wheel, WhatWillBeAskedIsToldOfAhead) {
+  constexpr std::uint32_t kEntries = 1000;
+  Wheel wheel(kEntries);
+  const auto ask = [](std::uint32_t) { return kNever; };
+  wheel.advance(kStart, 1, ask);
+  for (std::uint32_t i = 0; i < kEntries; ++i) {
+    if (i % 3 != 0) wheel.schedule(i, kStart + (i % 5) * kTick);
+  }
+  std::set<std::uint32_t> told;
+  std::set<std::uint32_t> asked;
+  std::uint32_t cancelled = 0;
+  std::uint32_t untold = 0;
+  for (int turn = 0; asked.size() + cancelled < kEntries - (kEntries + 2) / 3; ++turn) {
+    ASSERT_LT(turn, 1000);
+    wheel.advance(
+        kStart + 6 * kTick, 7,
+        [&](std::uint32_t index) {
+          untold += told.contains(index) ? 0 : 1;
+          EXPECT_TRUE(asked.insert(index).second) << index;
+          // One that was told of may go before it is asked.
+          const std::uint32_t other = index - 5;
+          if (index % 50 == 16 && other % 3 != 0 && !asked.contains(other)) {
+            wheel.cancel(other);
+            ++cancelled;
+          }
+          return kNever;
+        },
+        [&](std::span<const std::uint32_t> soon) {
+          EXPECT_LE(soon.size(), 7u);
+          for (const std::uint32_t index : soon) {
+            EXPECT_NE(index % 3, 0u);
+            EXPECT_FALSE(asked.contains(index));
+          }
+          told.insert(soon.begin(), soon.end());
+        });
+  }
+  EXPECT_GT(cancelled, 0u);
+  EXPECT_LE(untold, cancelled);  // another took the place of one that went
 }
 
 }  // namespace
