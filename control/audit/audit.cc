@@ -127,6 +127,11 @@ class Bookkeeper {
       case Certainty::kAmbiguous:
         ++balance.ambiguous;
         ++findings_.ambiguous_in;
+        if (matching_.maybe_merged[i]) {
+          balance.missing.add(0, 1);
+          balance.dropped->add(0, away_from_edges(i) ? 1 : 0);
+          balance.merged.add(0, 1);
+        }
         return;
       case Certainty::kUnmatched:
         balance.missing.add(1, 1);
@@ -134,7 +139,11 @@ class Bookkeeper {
         if (away_from_edges(i)) balance.dropped->add(1, 1);
         return;
     }
-    if (matching_.regroup_of_in[i] == kNone) balance.forwarded.add(1, 1);
+    if (matching_.merged[i]) {
+      balance.merged.add(1, 1);
+    } else if (matching_.regroup_of_in[i] == kNone) {
+      balance.forwarded.add(1, 1);
+    }
   }
   bool away_from_edges(std::uint32_t i) const {
     const std::int64_t latest = matching_.delay ? matching_.delay->latest() : 0;
@@ -145,6 +154,10 @@ class Bookkeeper {
     Balance& balance = side_behind(o);
     ++balance.left;
     if (matching_.out[o] == Certainty::kAmbiguous) ++findings_.ambiguous_out;
+    if (matching_.maybe_part[o]) {
+      balance.injected.add(0, 1);
+      balance.split.add(0, 1);
+    }
     if (matching_.out[o] != Certainty::kUnmatched) return;
     balance.injected.add(1, 1);
     if (input_.out.frames[o].shape.link_local) ++balance.own_link_local;
@@ -159,20 +172,24 @@ class Bookkeeper {
       Balance& balance = findings_.by_side[where];
       const std::uint64_t pairs = std::min<std::uint64_t>(ins[where], doubt.out.size());
       balance.forwarded.add(0, pairs);
-      balance.missing.add(one_side ? ins[where] - pairs : 0, ins[where]);
+      const bool some = one_side && !doubt.edited_stream;  // for certain
+      balance.missing.add(some ? ins[where] - pairs : 0, ins[where]);
+      if (doubt.edited_stream) balance.merged.add(0, ins[where]);
       balance.dropped->add(0, ins[where]);
     }
     // All of them may have been the box's own.
     const std::uint64_t surplus = doubt.out.size() - doubt.pairs();
-    side_behind(doubt.out[0]).injected.add(surplus, doubt.out.size());
+    Balance& behind = side_behind(doubt.out[0]);
+    behind.injected.add(doubt.edited_stream ? 0 : surplus, doubt.out.size());
+    if (doubt.edited_stream) behind.split.add(0, doubt.out.size());
   }
 
   void regrouped(const Regroup& regroup) {
     Balance& balance = side(regroup.in[0]);
     const std::uint64_t forwarded = std::min(regroup.in.size(), regroup.out.size());
     balance.forwarded.add(forwarded, forwarded);
-    balance.merged += regroup.in.size() - forwarded;
-    balance.split += regroup.out.size() - forwarded;
+    balance.merged.add(regroup.in.size() - forwarded, regroup.in.size() - forwarded);
+    balance.split.add(regroup.out.size() - forwarded, regroup.out.size() - forwarded);
   }
 
   void sum(const Balance& balance) {
@@ -182,11 +199,10 @@ class Bookkeeper {
     total.exact += balance.exact;
     total.inferred += balance.inferred;
     total.ambiguous += balance.ambiguous;
-    total.merged += balance.merged;
-    total.split += balance.split;
     total.link_local += balance.link_local;
     total.own_link_local += balance.own_link_local;
-    for (const auto interval : {&Balance::forwarded, &Balance::missing, &Balance::injected}) {
+    for (const auto interval : {&Balance::forwarded, &Balance::missing, &Balance::injected,
+                                &Balance::merged, &Balance::split}) {
       (total.*interval).add((balance.*interval).least, (balance.*interval).most);
     }
     if (!balance.dropped) return;

@@ -37,8 +37,10 @@ Json balance_json(const Balance& balance) {
           {"dropped", balance.dropped ? interval(*balance.dropped) : Json()},
           {"injected", interval(balance.injected)},
           {"injected_link_local", balance.own_link_local},
-          {"split", balance.split},
-          {"merged", balance.merged}};
+          {"split", balance.split.least},
+          {"split_most", balance.split.most},
+          {"merged", balance.merged.least},
+          {"merged_most", balance.merged.most}};
 }
 
 Json effects_json(const Findings& findings) {

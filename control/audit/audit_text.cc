@@ -118,7 +118,7 @@ void add_packets(const Findings& findings, Page& page) {
   const auto add = [&](const std::string& name, const Balance& balance) {
     table.add({name, with_commas(balance.entered), text_of(balance.forwarded),
                text_of(balance.missing), balance.dropped ? text_of(*balance.dropped) : "-",
-               with_commas(balance.merged), text_of(balance.injected), with_commas(balance.split),
+               text_of(balance.merged), text_of(balance.injected), text_of(balance.split),
                with_commas(balance.left)});
   };
   for (const Where where : {Where::kInside, Where::kOutside, Where::kUnknown}) {

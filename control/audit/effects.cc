@@ -92,6 +92,26 @@ FieldSet possible_changes(const Input& input, const Doubt& doubt) {
   return fields;
 }
 
+// Whether a packet that left as several was edited, too: their bytes together are others. Then the
+// first of them is what it became.
+bool edited(const Input& input, const Matching& matching, std::uint32_t i) {
+  const Regroup& group = matching.regroups[matching.regroup_of_in[i]];
+  const Frame& whole = input.in.frames[i];
+  if (group.in.size() != 1 || whole.shape.kind != Kind::kTcp || whole.shape.fragment) return false;
+  auto left = input.in.bytes(whole).subspan(whole.shape.payload, whole.shape.captured_payload());
+  for (const std::uint32_t o : group.out) {
+    const Frame& part = input.out.frames[o];
+    if (part.shape.kind != Kind::kTcp || part.shape.fragment) return false;
+    const auto bytes =
+        input.out.bytes(part).subspan(part.shape.payload, part.shape.captured_payload());
+    if (bytes.size() > left.size() || !std::ranges::equal(bytes, left.first(bytes.size()))) {
+      return true;
+    }
+    left = left.subspan(bytes.size());
+  }
+  return !left.empty();
+}
+
 }  // namespace
 
 FieldSet changes(const Input& input, std::uint32_t i, std::uint32_t o) {
@@ -122,9 +142,9 @@ std::vector<FieldSet> changes_of_all(const Input& input, const Matching& matchin
   std::vector<FieldSet> changed(input.in.frames.size());
   for (std::uint32_t i = 0; i < changed.size(); ++i) {
     const std::uint32_t o = matching.partner_of_in[i];
-    if (o == kNone) continue;
+    if (o == kNone || matching.merged[i]) continue;
     changed[i] = changes(input, i, o);
-    if (matching.regroup_of_in[i] == kNone) continue;
+    if (matching.regroup_of_in[i] == kNone || edited(input, matching, i)) continue;
     changed[i] = changed[i] & kComparable;
     if (!is_later_fragment(input.in.frames[i].shape) &&
         !is_later_fragment(input.out.frames[o].shape)) {

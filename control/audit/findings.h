@@ -45,7 +45,7 @@ struct Balance {
   Interval forwarded, missing, injected;
   // Of the missing: away from the captures' edges, with no sign of capture loss; null with one.
   std::optional<Interval> dropped;
-  std::uint64_t merged = 0, split = 0;
+  Interval merged, split;
   // Of the missing, and of the injected: what no IP hop forwards.
   std::uint64_t link_local = 0, own_link_local = 0;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <unordered_map>
 
 #include "control/output_file.h"
 
@@ -53,14 +54,19 @@ Result<void> write_matches(const Input& input, const Audited& audited, const std
   auto file = OutputFile::open(path);
   if (!file.ok()) return file.error();
   const Matching& matching = audited.matching;
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> perhaps;
+  for (const auto& [i, o] : matching.perhaps) perhaps[i].push_back(o);
   for (std::uint32_t i = 0; i < input.in.frames.size(); ++i) {
     const auto certainty = static_cast<std::size_t>(matching.in[i]);
     const std::string line = fmt::format(
-        "{{{}\"in\":{},\"side\":{},\"flow\":{},\"match\":\"{}\",\"out\":[{}],\"changed\":[{}]}}\n",
+        "{{{}\"in\":{},\"side\":{},\"flow\":{},\"match\":\"{}\",{}\"out\":[{}],{}\"changed\":[{}]}}"
+        "\n",
         tap_text(input, input.in.frames[i]), input.in.frames[i].number,
         kSide[static_cast<std::size_t>(audited.flows->side_of_in(i))],
         flow_text(audited.flows->of_in(i)), kCertainty[certainty],
-        numbers(input.out, partners(matching, i)), names(audited.changed[i]));
+        matching.merged[i] ? "\"merged\":true," : "", numbers(input.out, partners(matching, i)),
+        perhaps.contains(i) ? fmt::format("\"perhaps\":[{}],", numbers(input.out, perhaps[i])) : "",
+        names(audited.changed[i]));
     if (const auto done = file->write(line); !done.ok()) return done;
   }
   for (std::uint32_t o = 0; o < input.out.frames.size(); ++o) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <numeric>
 
+#include "control/audit/edited.h"
 #include "control/audit/regroup.h"
 
 namespace glassbox::audit {
@@ -56,17 +57,22 @@ Matcher::Matcher(const Capture& in, const Capture& out, std::vector<std::int64_t
           result_.doubt_of_in);
   prepare(out.frames.size(), result_.out, result_.partner_of_out, result_.regroup_of_out,
           result_.doubt_of_out);
+  settled_in_.assign(in.frames.size(), false);
+  settled_out_.assign(out.frames.size(), false);
+  result_.merged = result_.maybe_merged = settled_in_;
+  result_.maybe_part = settled_out_;
 }
 
 Matching Matcher::run() {
   unique_passes();
+  learn_identities();
   if (!options_.delay) learn_delay();
   withdraw_impossible();
   flow_passes();
   // Before the passes that do not look at the payload: the first part of what was cut looks, but
   // for its payload, like the whole.
+  EditedStreams(*this).run();
   Regrouper(*this).run();
-  Regrouper(*this).run_identified();
   loose_passes();
   Regrouper(*this).run();
   settle_doubts();
@@ -101,10 +107,31 @@ void Matcher::unique_passes() {
   }
 }
 
+bool Matcher::told_by_identity(std::uint32_t i) const {
+  const Shape& shape = in_.frames[i].shape;
+  return keeps_identities_ && shape.tuple.version == 4 && shape.id != 0;
+}
+
+void Matcher::learn_identities() {
+  std::uint64_t kept = 0;
+  std::uint64_t all = 0;
+  keeps_identities_ = true;
+  for (std::uint32_t i = 0; i < in_time_.size(); ++i) {
+    if (result_.in[i] != Certainty::kExact || !told_by_identity(i)) continue;
+    ++all;
+    if (in_.frames[i].shape.id == out_.frames[result_.partner_of_in[i]].shape.id) ++kept;
+  }
+  keeps_identities_ = all != 0 && kept * 4 >= all * 3;
+}
+
+// Where identifications are kept, the same bytes under another one were held and left with another
+// packet: they tell nothing of the usual delay.
 void Matcher::learn_delay() {
   std::vector<std::int64_t> delays;
   for (std::uint32_t i = 0; i < in_time_.size(); ++i) {
     if (result_.in[i] != Certainty::kExact) continue;
+    const std::uint32_t id = out_.frames[result_.partner_of_in[i]].shape.id;
+    if (told_by_identity(i) && in_.frames[i].shape.id != id) continue;
     delays.push_back(out_time_[result_.partner_of_in[i]] - in_time_[i]);
   }
   if (delays.empty()) return;
@@ -131,17 +158,9 @@ void Matcher::withdraw_impossible() {
   for (std::uint32_t i = 0; i < in_time_.size(); ++i) {
     const std::uint32_t o = result_.partner_of_in[i];
     if (o == kNone || out_time_[o] - in_time_[i] >= result_.delay->earliest()) continue;
-    result_.in[i] = result_.out[o] = Certainty::kUnmatched;
-    result_.partner_of_in[i] = result_.partner_of_out[o] = kNone;
+    part(i, o);
   }
-  const auto reopen = [](const auto& order, const auto& certainty, auto& open) {
-    open.clear();
-    for (const std::uint32_t p : order) {
-      if (certainty[p] == Certainty::kUnmatched) open.push_back(p);
-    }
-  };
-  if (options_.every == 1) reopen(in_order_, result_.in, in_open_);
-  reopen(out_order_, result_.out, out_open_);
+  reopen();
 }
 
 // Equal packets of one flow, by order and delay; first those that are equal in most.
@@ -235,6 +254,10 @@ void Matcher::settle_doubts() {
   // A stream that was edited, and nothing else to go by: its segments are in doubt together.
   passes.push_back({.parts = 0, .scope = Scope::kOwnFlow, .needs_telling = true});
   for (const Pass& pass : passes) {
+    if (pass.parts == 0) {
+      std::erase_if(in_open_, [&](std::uint32_t i) { return settled_in_[i]; });
+      std::erase_if(out_open_, [&](std::uint32_t o) { return settled_out_[o]; });
+    }
     if (in_open_.empty() || out_open_.empty()) return;
     std::unordered_map<std::uint64_t, Doubt> doubts;
     for (const std::uint32_t i : in_open_) {
@@ -259,6 +282,7 @@ void Matcher::settle_doubts() {
       };
       if (doubt.in.size() * doubt.out.size() <= 4096) std::erase_if(doubt.in, hopeless_in);
       if (doubt.in.empty()) continue;
+      doubt.edited_stream = pass.parts == 0;
       const auto number = static_cast<std::uint32_t>(result_.doubts.size());
       for (const std::uint32_t i : doubt.in) {
         result_.in[i] = Certainty::kAmbiguous;

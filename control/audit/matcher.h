@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "control/audit/capture.h"
@@ -47,6 +48,7 @@ struct Regroup {
 struct Doubt {
   std::vector<std::uint32_t> in;
   std::vector<std::uint32_t> out;
+  bool edited_stream = false;  // any may have been merged, or be a part of another
   std::uint64_t pairs() const { return std::min(in.size(), out.size()); }
 };
 
@@ -58,6 +60,10 @@ struct Matching {
   std::vector<Regroup> regroups;
   std::vector<Doubt> doubts;
   std::vector<std::uint32_t> doubt_of_in, doubt_of_out;  // or kNone
+  // Of edited streams. Merged: the content left in others, `partner_of_in` being the first of them;
+  // maybe: or the packet is missing. Maybe a part: or injected; `perhaps` says of which packets.
+  std::vector<bool> merged, maybe_merged, maybe_part;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> perhaps;  // entered, left
   std::optional<Delay> delay;
 };
 
@@ -100,6 +106,7 @@ class Matcher {
 
   static Pass loose(unsigned parts);
   void unique_passes();
+  void learn_identities();
   void learn_delay();
   void withdraw_impossible();
   void map_flows();
@@ -118,23 +125,30 @@ class Matcher {
   bool may_pass(const Pass& pass, const Shape& shape) const;
   std::uint64_t key_in(const Pass& pass, std::uint32_t i) const;
   std::uint64_t key_out(const Pass& pass, std::uint32_t o) const;
+  bool told_by_identity(std::uint32_t i) const;
   bool possible(std::uint32_t i, std::uint32_t o) const;
   bool fits_flow(std::uint32_t i, std::uint32_t o) const;
   void pair(std::uint32_t i, std::uint32_t o, Certainty certainty);
+  void part(std::uint32_t i, std::uint32_t o);
+  void regroup(Regroup group);
   void compact();
+  void reopen();
 
+  friend class EditedStreams;
   friend class Regrouper;
 
   const Capture& in_;
   const Capture& out_;
   std::vector<std::int64_t> in_time_, out_time_;
   MatchOptions options_;
+  bool keeps_identities_ = false;                    // the box leaves those of datagrams alone
   bool sided_;                                       // both captures tell where a packet was seen
   std::vector<std::uint32_t> in_order_, out_order_;  // all packets by time
   std::vector<std::uint32_t> in_open_, out_open_;    // those not matched, by time
   std::vector<std::uint64_t> in_tuple_, out_tuple_;  // hashes
   std::vector<std::uint64_t> mapped_;                // what a packet's tuple becomes
   std::vector<bool> is_mapped_;
+  std::vector<bool> settled_in_, settled_out_;  // not in doubt with the rest of their flow
   // Of one pass.
   std::vector<std::uint64_t> slots_;
   std::vector<std::uint32_t> slot_group_;

@@ -209,6 +209,39 @@ void Matcher::pair(std::uint32_t i, std::uint32_t o, Certainty certainty) {
   result_.partner_of_out[o] = i;
 }
 
+// Takes a match back.
+void Matcher::part(std::uint32_t i, std::uint32_t o) {
+  result_.in[i] = result_.out[o] = Certainty::kUnmatched;
+  result_.partner_of_in[i] = result_.partner_of_out[o] = kNone;
+}
+
+void Matcher::regroup(Regroup group) {
+  const auto number = static_cast<std::uint32_t>(result_.regroups.size());
+  for (const std::uint32_t i : group.in) {
+    result_.in[i] = Certainty::kInferred;
+    result_.partner_of_in[i] = group.out[0];
+    result_.regroup_of_in[i] = number;
+  }
+  for (const std::uint32_t o : group.out) {
+    result_.out[o] = Certainty::kInferred;
+    result_.partner_of_out[o] = group.in[0];
+    result_.regroup_of_out[o] = number;
+  }
+  result_.regroups.push_back(std::move(group));
+}
+
+// What is unmatched is open, also what was matched in between; of a sample, what was chosen first.
+void Matcher::reopen() {
+  const auto collect = [](const auto& order, const auto& certainty, auto& open) {
+    open.clear();
+    for (const std::uint32_t p : order) {
+      if (certainty[p] == Certainty::kUnmatched) open.push_back(p);
+    }
+  };
+  if (options_.every == 1) collect(in_order_, result_.in, in_open_);
+  collect(out_order_, result_.out, out_open_);
+}
+
 void Matcher::compact() {
   std::erase_if(in_open_, [&](auto i) { return result_.in[i] != Certainty::kUnmatched; });
   std::erase_if(out_open_, [&](auto o) { return result_.out[o] != Certainty::kUnmatched; });

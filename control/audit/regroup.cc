@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
-#include <utility>
 
 namespace glassbox::audit {
 namespace {
@@ -40,22 +39,6 @@ void Regrouper::run() {
   matcher_.compact();
 }
 
-void Regrouper::claim(Regroup group) {
-  Matching& result = matcher_.result_;
-  const auto number = static_cast<std::uint32_t>(result.regroups.size());
-  for (const std::uint32_t i : group.in) {
-    result.in[i] = Certainty::kInferred;
-    result.partner_of_in[i] = group.out[0];
-    result.regroup_of_in[i] = number;
-  }
-  for (const std::uint32_t o : group.out) {
-    result.out[o] = Certainty::kInferred;
-    result.partner_of_out[o] = group.in[0];
-    result.regroup_of_out[o] = number;
-  }
-  result.regroups.push_back(std::move(group));
-}
-
 // --- TCP ---------------------------------------------------------------------------------------
 
 void Regrouper::segments() {
@@ -69,7 +52,7 @@ void Regrouper::segments() {
     if (!grow(i, group) || !same_bytes(group)) continue;
     for (const std::uint32_t each : group.in) in_used_[each] = true;
     for (const std::uint32_t each : group.out) out_used_[each] = true;
-    claim(std::move(group));
+    matcher_.regroup(std::move(group));
   }
 }
 
@@ -134,94 +117,6 @@ bool Regrouper::grow(std::uint32_t first, Regroup& group) {
 
 bool Regrouper::same_bytes(const Regroup& group) const {
   return joined(matcher_.in_, group.in) == joined(matcher_.out_, group.out);
-}
-
-// --- edited streams ----------------------------------------------------------------------------
-
-// Where a function changes how much a stream carries, bytes and sequence numbers tell no packet any
-// more. Within a flow that is known, the identification does, as long as it is one packet's alone:
-// a box that edits packets where they pass keeps it, also in the parts of one that it cuts.
-void Regrouper::run_identified() {
-  if (matcher_.in_open_.empty() || matcher_.out_open_.empty()) return;
-  matcher_.map_flows();
-  struct Alike {
-    Regroup group;
-    bool others = false;  // packets that are matched have it, too
-  };
-  std::unordered_map<std::uint64_t, Alike> alike;
-  const auto tells = [](const Shape& shape) {
-    return shape.kind == Kind::kTcp && !shape.fragment && shape.tuple.version == 4 && shape.id != 0;
-  };
-  for (std::uint32_t i = 0; i < matcher_.in_.frames.size(); ++i) {
-    const Shape& shape = matcher_.in_.frames[i].shape;
-    if (!tells(shape) || !matcher_.is_mapped_[i]) continue;
-    Alike& each = alike[mix(matcher_.mapped_[i], shape.id)];
-    each.group.in.push_back(i);
-    each.others = each.others || matcher_.result_.in[i] != Certainty::kUnmatched;
-  }
-  for (const std::uint32_t o : matcher_.out_order_) {
-    const Shape& shape = matcher_.out_.frames[o].shape;
-    if (!tells(shape)) continue;
-    const auto found = alike.find(mix(matcher_.out_tuple_[o], shape.id));
-    if (found == alike.end()) continue;
-    found->second.group.out.push_back(o);
-    if (matcher_.result_.out[o] != Certainty::kUnmatched) found->second.others = true;
-  }
-  const auto own = [&](std::uint32_t o, std::uint32_t i) {
-    const Shape& shape = matcher_.out_.frames[o].shape;
-    const auto found = alike.find(mix(matcher_.out_tuple_[o], shape.id));
-    if (!tells(shape) || found == alike.end()) return false;
-    const auto& ins = found->second.group.in;
-    return std::any_of(ins.begin(), ins.end(), [&](std::uint32_t other) {
-      return other != i && matcher_.possible(other, o);
-    });
-  };
-  const Ahead ahead = follow_flows();
-  for (const std::uint32_t i : matcher_.in_open_) {
-    const Shape& shape = matcher_.in_.frames[i].shape;
-    if (!tells(shape) || !matcher_.is_mapped_[i]) continue;
-    const Alike& each = alike[mix(matcher_.mapped_[i], shape.id)];
-    if (each.others || each.group.in.size() != 1) continue;
-    Regroup group{{i}, {}};
-    for (const std::uint32_t o : each.group.out) {
-      if (matcher_.possible(i, o)) group.out.push_back(o);
-    }
-    if (group.out.empty() || !follow(group.out)) continue;
-    // What was cut off may have got an identification of its own.
-    for (std::uint32_t o = ahead[group.out.back()]; o != kNone; o = ahead[o]) {
-      if (matcher_.result_.out[o] != Certainty::kUnmatched || !matcher_.possible(i, o)) break;
-      if (own(o, i) || !follow({group.out.back(), o})) break;
-      group.out.push_back(o);
-    }
-    if (group.out.size() == 1) {
-      matcher_.pair(i, group.out[0], Certainty::kInferred);
-    } else {
-      claim(std::move(group));
-    }
-  }
-  matcher_.compact();
-}
-
-// Of each packet that left, the next one of its flow.
-Regrouper::Ahead Regrouper::follow_flows() const {
-  Ahead ahead(matcher_.out_.frames.size(), kNone);
-  std::unordered_map<std::uint64_t, std::uint32_t> latest;
-  for (const std::uint32_t o : matcher_.out_order_) {
-    const auto [last, fresh] = latest.try_emplace(matcher_.out_tuple_[o], o);
-    if (!fresh) ahead[std::exchange(last->second, o)] = o;
-  }
-  return ahead;
-}
-
-// Whether each segment has bytes and begins where the one ahead of it ends.
-bool Regrouper::follow(const std::vector<std::uint32_t>& segments) const {
-  for (std::size_t k = 1; k < segments.size(); ++k) {
-    const Shape& last = matcher_.out_.frames[segments[k - 1]].shape;
-    const Shape& next = matcher_.out_.frames[segments[k]].shape;
-    if (next.kind != Kind::kTcp || next.payload_length == 0) return false;
-    if (last.payload_length == 0 || next.seq != last.seq + last.payload_length) return false;
-  }
-  return true;
 }
 
 // --- fragments ---------------------------------------------------------------------------------
@@ -316,7 +211,9 @@ void Regrouper::datagrams() {
       const Datagram& a = in[ins[k]];
       const Datagram& b = out[outs[k]];
       if (a.frames.size() + b.frames.size() < 3) continue;
-      if (matcher_.possible(a.frames.front(), b.frames.back())) claim({a.frames, b.frames});
+      if (matcher_.possible(a.frames.front(), b.frames.back())) {
+        matcher_.regroup({a.frames, b.frames});
+      }
     }
   }
 }

@@ -20,11 +20,8 @@ class Regrouper {
  public:
   explicit Regrouper(Matcher& matcher) : matcher_(matcher) {}
   void run();
-  // By identification alone, within flows that are known.
-  void run_identified();
 
  private:
-  using Ahead = std::vector<std::uint32_t>;
   using Places = std::unordered_map<std::uint64_t, std::vector<std::uint32_t>>;
   // A datagram from one frame or several.
   struct Datagram {
@@ -39,14 +36,11 @@ class Regrouper {
   std::uint32_t take(const Places& places, std::uint64_t flow, std::uint32_t seq,
                      const std::vector<bool>& used) const;
   bool same_bytes(const Regroup& group) const;
-  bool follow(const std::vector<std::uint32_t>& segments) const;
-  Ahead follow_flows() const;
 
   void datagrams();
   std::vector<Datagram> assemble(const Capture& capture,
                                  const std::vector<std::uint32_t>& open) const;
   bool complete(const Capture& capture, Datagram& datagram) const;
-  void claim(Regroup group);
 
   Matcher& matcher_;
   std::unordered_map<std::uint64_t, std::uint32_t> shift_;  // of sequence numbers, by flow

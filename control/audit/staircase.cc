@@ -129,6 +129,11 @@ class FlowJudge {
       fall(0, holds, i, kNone, why);
       return fall(1, holds, i, kNone, why);
     }
+    if (matching_.merged[i]) {
+      plain_ = false;
+      fall(0, Holds::kNo, i, o, "merged");
+      return fall(1, Holds::kNo, i, o, "merged");
+    }
     const FieldSet changed = audited_.changed[i];
     const FieldSet beyond = without_router_normal(input_, i, o, changed);
     const FieldSet noticed = changed.without(kFreeAtEndpoints);

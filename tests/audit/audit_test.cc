@@ -136,9 +136,9 @@ TEST(Audit, SegmentsCutAndJoinedAreFoundByTheirBytes) {
   seen.enters(Side::kInside, 20 * kMs + 100, segment(210, "klm"));
   seen.leaves(Side::kOutside, 20 * kMs + 1000, segment(208, "ijklm"));
   const Audited done = seen.audited();
-  ASSERT_EQ(done.matching.regroups.size(), 2u);
-  EXPECT_EQ(done.findings.total.split, 1u);
-  EXPECT_EQ(done.findings.total.merged, 1u);
+  EXPECT_TRUE(done.matching.merged[5]) << "its bytes left when the next came";
+  EXPECT_EQ(done.findings.total.split, (Interval{1, 1}));
+  EXPECT_EQ(done.findings.total.merged, (Interval{1, 1}));
   EXPECT_EQ(done.findings.total.missing, (Interval{0, 0}));
 }
 
@@ -169,7 +169,7 @@ TEST(Audit, SegmentsOfAnEditedStreamAreFoundByTheirIdentification) {
   const Audited done = seen.audited();
   EXPECT_EQ(done.matching.in[3], Certainty::kInferred);
   EXPECT_EQ(done.matching.in[4], Certainty::kInferred);
-  EXPECT_EQ(done.findings.total.split, 1u);
+  EXPECT_EQ(done.findings.total.split, (Interval{1, 1}));
   EXPECT_EQ(done.findings.total.missing, (Interval{0, 0}));
   EXPECT_EQ(done.findings.total.injected, (Interval{0, 0}));
   ASSERT_NE(effect(done, audit::Where::kInside, Field::kTcpPayload), nullptr);
@@ -189,25 +189,6 @@ TEST(Audit, AnIdentificationThatTwoHaveTellsNothing) {
   EXPECT_EQ(done.findings.total.missing, (Interval{1, 1}));
 }
 
-TEST(Audit, AnEditedStreamWithNothingElseToGoByIsInDoubt) {
-  TwoCaptures seen;
-  const char* client = "[2001:db8::1]:1000";
-  const char* server = "[2001:db8:1::1]:80";
-  const auto segment = [&](std::uint32_t seq, const std::string& text) {
-    return frame().tcp(client, server).flags("PA").seq(seq).payload(text);
-  };
-  teach(seen, client, server);
-  seen.enters(Side::kInside, 10 * kMs, segment(200, "the first one"));
-  seen.enters(Side::kInside, 20 * kMs, segment(213, "the second one"));
-  seen.leaves(Side::kOutside, 10 * kMs + 1000, segment(200, "every single first one"));
-  seen.leaves(Side::kOutside, 20 * kMs + 1000, segment(222, "every single second one"));
-  seen.leaves(Side::kOutside, 20 * kMs + 1001, segment(245, "and more of it"));
-  const Audited done = seen.audited();
-  EXPECT_EQ(done.findings.total.missing.least, 0u);
-  EXPECT_EQ(done.matching.in[4], Certainty::kAmbiguous);
-  EXPECT_EQ(done.matching.out[4], Certainty::kAmbiguous);
-}
-
 TEST(Audit, FragmentsBelongToTheirDatagram) {
   TwoCaptures seen;
   for (int i = 0; i < 4; ++i) {
@@ -223,7 +204,7 @@ TEST(Audit, FragmentsBelongToTheirDatagram) {
   }
   const Audited done = seen.audited();
   ASSERT_EQ(done.matching.regroups.size(), 1u);
-  EXPECT_EQ(done.findings.total.split, done.matching.regroups[0].out.size() - 1);
+  EXPECT_EQ(done.findings.total.split.least, done.matching.regroups[0].out.size() - 1);
   // Fragmented in the net or not, the end host gets the same datagram.
   EXPECT_EQ(done.findings.total.injected, (Interval{0, 0}));
 }
