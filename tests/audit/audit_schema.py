@@ -32,7 +32,8 @@ def wrong_with(audit):
         if interval["least"] is not None and interval["least"] > interval["most"]:
             errors.append(f"{place}: {interval} is upside down")
     total = audit["packets"]["total"]
-    for key in ("entered", "left", "exact", "inferred", "ambiguous", "split", "merged"):
+    for key in ("entered", "left", "exact", "inferred", "ambiguous", "split", "split_most", "merged",
+                "merged_most"):
         if sum(side[key] for side in audit["packets"]["from"].values()) != total[key]:
             errors.append(f"packets.total.{key} is not the sum of its sides")
     known = total["exact"] + total["inferred"] + total["ambiguous"]
