@@ -279,6 +279,7 @@ Audited audit(const Input& input, const AuditOptions& options) {
   Bookkeeper(input, result.matching, flows, findings).run();
   findings.effects = effect_rows(input, result.matching, flows, result.changed);
   result.verdicts = judge_flows(input, result, !findings.loss_signs.empty(), findings.flows);
+  findings.flows.holes = result.matching.behind_holes.size();
   findings.decoy = decoy(input, result.matching, match);
   return result;
 }

@@ -82,6 +82,7 @@ Json flows_json(const FlowFacts& flows) {
   return {{"all", flows.all},
           {"whole", flows.whole},
           {"translated", flows.translated},
+          {"holes", flows.holes},
           {"predicates", steps_json(flows.predicates, {"P0", "P1", "P2", "P3"})},
           {"staircase", steps_json(flows.staircase,
                                    {"wire_exact", "endpoint_exact", "stream_exact", "completes"})},

@@ -177,6 +177,10 @@ void add_flows(const Findings& findings, Page& page) {
         {kNames[i], text_of(step.flows), fmt::format("of {}", with_commas(step.of)), kMeans[i]});
   }
   page.table(table);
+  if (flows.holes > 0) {
+    page.line(fmt::format("  {} in edited streams: bytes that never left, of packets that did",
+                          plural(flows.holes, "hole")));
+  }
   TextTable falls("lll");
   const std::size_t listed = std::min(flows.falls.size(), kMaxFalls);
   for (std::size_t i = 0; i < listed; ++i) {

@@ -84,6 +84,7 @@ class EditedStreams {
   void settle_fin(const Direction& direction, std::uint32_t place);
   void merge(std::uint32_t i, std::uint32_t carrier);
   bool brings(const Shape& shape, const Shape& bytes_of) const;
+  void note_holes(const Direction& direction);
   void leave_rest(const Direction& direction);
 
   Matcher& matcher_;

@@ -33,6 +33,7 @@ void EditedStreams::settle(Direction& direction) {
       settle_without(direction, place);
     }
   }
+  note_holes(direction);
   leave_rest(direction);
 }
 
@@ -157,6 +158,19 @@ void EditedStreams::merge(std::uint32_t i, std::uint32_t carrier) {
   matcher_.result_.in[i] = Certainty::kInferred;
   matcher_.result_.partner_of_in[i] = carrier;
   matcher_.result_.merged[i] = true;
+}
+
+// A packet that leaves without some of its bytes is not missing; they are.
+void EditedStreams::note_holes(const Direction& direction) {
+  Matching& result = matcher_.result_;
+  for (const StreamMap& map : direction.maps) {
+    for (const StreamMap::Hole& hole : map.holes()) {
+      const bool explained = std::ranges::any_of(hole.brought, [&](std::uint32_t i) {
+        return result.in[i] == Certainty::kUnmatched || result.in[i] == Certainty::kAmbiguous;
+      });
+      if (!explained) result.behind_holes.push_back(hole.behind);
+    }
+  }
 }
 
 // What is without a partner now is not in doubt with the rest of its flow. What may be of several

@@ -74,6 +74,7 @@ struct Fall {
 struct FlowFacts {
   std::uint64_t all = 0, whole = 0;
   std::uint64_t translated = 0;
+  std::uint64_t holes = 0;         // in edited streams, where bytes never left of packets that did
   std::array<Step, 4> predicates;  // P0 to P3, over whole flows
   std::array<Step, 4> staircase;   // T0 to T3: Tk = Pk and Tk+1
   std::vector<Fall> falls;

@@ -64,6 +64,8 @@ struct Matching {
   // maybe: or the packet is missing. Maybe a part: or injected; `perhaps` says of which packets.
   std::vector<bool> merged, maybe_merged, maybe_part;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> perhaps;  // entered, left
+  // Left behind bytes that never did, though no packet that brought them is missing.
+  std::vector<std::uint32_t> behind_holes;
   std::optional<Delay> delay;
 };
 

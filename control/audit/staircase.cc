@@ -229,13 +229,20 @@ class FlowJudge {
         fall(2, Holds::kMaybe, kNone, kNone, "");
       }
       const bool delivered = out.covers_all_of(in) && out.finished() >= in.finished();
-      if (!delivered)
-        fall(3, edited() ? Holds::kMaybe : failed(), kNone, kNone,
+      if (has_hole(way) || !delivered) {
+        fall(3, edited() && !has_hole(way) ? Holds::kMaybe : failed(), kNone, kNone,
              fmt::format("{} does not arrive whole", whose));
+      }
       if (out.reset() && !in.reset()) {
         fall(3, failed(), kNone, kNone, fmt::format("a reset that ends {}", whose));
       }
     }
+  }
+  // Whether bytes of a packet that left did not.
+  bool has_hole(std::size_t way) const {
+    return std::ranges::any_of(matching_.behind_holes, [&](std::uint32_t o) {
+      return flows_.of_out(o) == flow_ && (flows_.out_from_initiator(o) ? 0u : 1u) == way;
+    });
   }
   // Whether payload was changed, so that positions behind it tell nothing.
   bool edited() const {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <optional>
 #include <unordered_map>
 
 namespace glassbox::audit {
@@ -74,7 +73,6 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
   Side side;
   std::map<std::int64_t, Part> parts;  // apart from each other
   bool begun = false;
-  std::optional<std::int64_t> fin;
   for (const std::uint32_t packet : packets) {
     const Shape& shape = capture.frames[packet].shape;
     const bool syn = (shape.tcp_flags & kSyn) != 0;
@@ -83,7 +81,10 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
     side.opened = side.opened || syn;
     if ((shape.tcp_flags & kRst) != 0) continue;
     std::int64_t at = side.position(shape);
-    if ((shape.tcp_flags & kFin) != 0) fin = at + shape.payload_length;
+    if ((shape.tcp_flags & kFin) != 0 && !side.fin) {
+      side.fin = at + shape.payload_length;
+      side.fin_packet = packet;
+    }
     const std::int64_t begin = at;
     const std::int64_t end = at + shape.captured_payload();
     while (at < end) {
@@ -110,7 +111,7 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
     side.bytes.insert(side.bytes.end(), bytes.begin(), bytes.end());
     reached = position + part.length;
   }
-  side.closed = fin == reached;
+  side.reached = reached;
   return side;
 }
 
@@ -285,7 +286,7 @@ StreamMap::Trace StreamMap::trace(const Frame& frame) const {
     out_to = runs_[end].out;
   } else {
     in_to = in_.bytes.size();
-    bounded = in_.closed && out_.closed;
+    bounded = in_.closed() && out_.closed();
   }
   const bool opened = covers_start || begin != 0 || (in_.opened && out_.opened);
   const bool unbroken = stretch.complete && opened && in_.continuous(in_from, in_to) &&
@@ -336,6 +337,37 @@ StreamMap::Origin StreamMap::origin(const Frame& frame) const {
     if (run == runs_.end()) break;
   }
   return origin;
+}
+
+// Of a gap in what left, ahead of a place in its bytes.
+StreamMap::Hole StreamMap::hole(std::uint64_t out_place, std::uint32_t behind) const {
+  Hole hole{{}, behind};
+  const auto next = std::partition_point(runs_.begin(), runs_.end(),
+                                         [&](const Run& run) { return run.out < out_place; });
+  const std::uint64_t from =
+      next == runs_.begin() ? 0 : std::prev(next)->in + std::prev(next)->length;
+  const std::uint64_t to = next == runs_.end() ? in_.bytes.size() : next->in;
+  const bool ends = next == runs_.end();
+  if (!in_.continuous(from, to + (ends ? 0 : 1)) || (from == 0 && in_.gap_at(0))) return hole;
+  if (from == to && !ends && in_.gap_at(to)) return hole;
+  for (std::size_t p = in_.piece_of(from); p < in_.pieces.size() && in_.pieces[p].at <= to; ++p) {
+    hole.brought.push_back(in_.pieces[p].packet);
+  }
+  return hole;
+}
+
+std::vector<StreamMap::Hole> StreamMap::holes() const {
+  std::vector<Hole> holes;
+  for (const Piece& piece : out_.pieces) {
+    if (piece.after_gap && (piece.at != 0 || (in_.opened && out_.opened))) {
+      holes.push_back(hole(piece.at, piece.packet));
+    }
+  }
+  if (in_.closed() && out_.fin > out_.reached) {
+    holes.push_back(hole(out_.bytes.size(), out_.fin_packet));
+  }
+  std::erase_if(holes, [](const Hole& hole) { return hole.brought.empty(); });
+  return holes;
 }
 
 }  // namespace glassbox::audit

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -46,6 +47,14 @@ class StreamMap {
   };
   Origin origin(const Frame& frame) const;
 
+  // Bytes that never left though later ones did, and nothing of the kind is missing where they
+  // came.
+  struct Hole {
+    std::vector<std::uint32_t> brought;  // packets that entered, one of which brought them
+    std::uint32_t behind = kNone;        // the packet that left with what follows
+  };
+  std::vector<Hole> holes() const;
+
  private:
   // Bytes of one packet, at one place.
   struct Piece {
@@ -57,8 +66,11 @@ class StreamMap {
   };
   struct Side {
     std::uint32_t base = 0;
-    bool opened = false;  // by a SYN
-    bool closed = false;  // by a FIN behind the last byte
+    bool opened = false;              // by a SYN
+    std::optional<std::int64_t> fin;  // where it ends
+    std::uint32_t fin_packet = kNone;
+    std::int64_t reached = 0;  // behind the last byte
+    bool closed() const { return fin == reached; }
     std::vector<Piece> pieces;
     std::vector<std::uint8_t> bytes;
     std::int64_t position(const Shape& shape) const;
@@ -83,6 +95,7 @@ class StreamMap {
   void align(const Capture& in, const Capture& out, const Known& known);
   void align_until(std::uint64_t in_end, std::uint64_t out_end, std::uint64_t& a, std::uint64_t& b);
   void skip(bool in_gap, std::uint64_t& a, std::uint64_t& b) const;
+  Hole hole(std::uint64_t out_place, std::uint32_t behind) const;
   bool resume(std::uint64_t in_end, std::uint64_t out_end, std::uint64_t& a,
               std::uint64_t& b) const;
   // The runs that touch a stretch, of `side`'s numbers.

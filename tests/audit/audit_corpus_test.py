@@ -156,6 +156,8 @@ class Comparison:
             if not waiting:
                 self.within(f"missing from {side}", sides[side, "drop"] + sides[side, "hold"],
                             balance["missing"])
+        if self.audit["flows"]["holes"]:
+            self.say(f"{self.audit['flows']['holes']} holes in edited streams, which no ledger claims")
         splits = sum(len(line["out"]) - 1 for line in self.ledger.values() if line["out"])
         for name, value in (("split", splits), ("merged", verdicts["merge"] - waiting)):
             self.within(name, value, {"least": total[name], "most": total[f"{name}_most"]})

@@ -107,6 +107,7 @@ void expect_nothing_wrong(const Audited& done) {
   EXPECT_EQ(done.findings.total.missing, exactly(0));
   EXPECT_EQ(done.findings.total.injected, exactly(0));
   EXPECT_EQ(done.findings.ambiguous_in + done.findings.ambiguous_out, 0u);
+  EXPECT_EQ(done.findings.flows.holes, 0u);
 }
 
 class EitherVersion : public testing::TestWithParam<bool> {};
@@ -200,6 +201,21 @@ TEST_P(EitherVersion, ADropAtTheEndOfAnEditedStreamIsMissing) {
   const Audited done = box.seen.audited();
   EXPECT_EQ(done.matching.in[dropped], Certainty::kUnmatched);
   EXPECT_EQ(done.findings.total.missing, exactly(1));
+}
+
+// The packet left, and not all of it.
+TEST_P(EitherVersion, APartThatIsDroppedLeavesAHole) {
+  Edited box(GetParam());
+  box.enter(kFirst);
+  box.leave(kFirst);
+  box.enter(kSecond);
+  box.put(box.out_seq(), kLonger.substr(0, kMost), box.id());
+  box.skip_out(static_cast<std::uint32_t>(kLonger.size()));
+  box.enter(kThird);
+  box.leave(kThird);
+  const Audited done = box.seen.audited();
+  EXPECT_EQ(done.findings.total.missing, exactly(0));
+  EXPECT_EQ(done.findings.flows.holes, 1u);
 }
 
 // It may have waited and been dropped for the copy, or been dropped at once: that cannot be seen.
