@@ -31,7 +31,7 @@
 
 #include "dataplane/network_function.h"
 #include "nf/inspect_rules.h"
-#include "nf/stream_order.h"
+#include "nf/stream_bytes.h"
 
 namespace glassbox {
 
@@ -190,7 +190,7 @@ class Inspect final : public NetworkFunction {
     std::uint32_t origin = 0;  // sequence number that its first byte had
     std::uint32_t end = 0;     // of its last, when an early FIN has named it
     bool end_known = false;
-    SegmentCopies::Queue copies;
+    StreamBytes::Queue copies;
     HeldSegments::Queue held;
     // Streams with early segments are a list, those that wait longest first.
     Instant waiting_since = kNever;  // kNever: nothing waits
@@ -269,7 +269,7 @@ class Inspect final : public NetworkFunction {
   Scratch scratch_;
   std::optional<StreamPool> pool_;  // absent: no rule is for TCP
   std::vector<Stream> streams_;
-  std::optional<SegmentCopies> copies_;
+  std::optional<StreamBytes> copies_;
   std::optional<HeldSegments> held_;    // present: early packets are held
   std::vector<std::uint8_t> datagram_;  // where a chained datagram is joined
   Census stream_census_;

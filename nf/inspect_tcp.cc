@@ -223,17 +223,14 @@ bool Inspect::drain(Stream& stream, const Packet* cause, Instant now, Context& c
 }
 
 void Inspect::drain_copies(Stream& stream, InspectSlot& slot, Instant now) {
-  while (!stream.copies.empty()) {
-    const std::uint32_t sequence = copies_->first_sequence(stream.copies);
-    if (sequence_offset(sequence, slot.next) > 0) return;
-    const std::span<const std::uint8_t> bytes = copies_->first_bytes(stream.copies);
-    const std::uint32_t known = slot.next - sequence;
-    if (known < bytes.size()) {
-      scan(slot, bytes.subspan(known));
-      slot.next += static_cast<std::uint32_t>(bytes.size()) - known;
-    }
-    copies_->pop(stream.copies, Ending::kClosed, now);
+  const std::uint32_t end = copies_ ? copies_->contiguous_end(stream.copies, slot.next) : slot.next;
+  if (end != slot.next) {
+    copies_->for_each(
+        stream.copies, slot.next, end,
+        [&](std::uint32_t, std::span<const std::uint8_t> bytes) { scan(slot, bytes); });
+    slot.next = end;
   }
+  if (copies_) copies_->drop_before(stream.copies, slot.next, now);
 }
 
 bool Inspect::drain_held(Stream& stream, InspectSlot& slot, const Packet* cause, Instant now,
@@ -288,7 +285,7 @@ void Inspect::stop_waiting(Stream& stream, Context& context) {
 void Inspect::forget_waiting(Stream& stream, Context& context) {
   stop_waiting(stream, context);
   discard_held(stream, InspectReason::kForgotten, Ending::kForgotten, context.now(), context);
-  while (!stream.copies.empty()) copies_->pop(stream.copies, Ending::kForgotten, context.now());
+  if (copies_) copies_->clear(stream.copies, Ending::kForgotten, context.now());
 }
 
 // Copies wait as long as their flow lives; packets do not.
@@ -349,7 +346,7 @@ InspectAction Inspect::close_stream(FlowSide& side, Ending why, Instant now, Con
   if (why == Ending::kForgotten) forget_waiting(stream, context);
   if (condemned) {
     discard_held(stream, InspectReason::kCondemned, why, now, context);
-    while (!stream.copies.empty()) copies_->pop(stream.copies, why, now);
+    if (copies_) copies_->clear(stream.copies, why, now);
   }
   while (!stream.copies.empty()) {
     skip_to(slot, first_waiting(stream));

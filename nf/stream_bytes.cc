@@ -54,7 +54,8 @@ bool StreamBytes::insert(Queue& queue, const rte_mbuf* mbuf, const Segment& segm
     blocks += (part.length + sizeof(Block::data) - 1) / sizeof(Block::data);
     return previous;
   });
-  const std::uint64_t most = std::uint64_t{window} * kMostSlack / kBlockBytes;
+  const std::uint64_t most =
+      std::max<std::uint64_t>(std::uint64_t{window} * kMostSlack / kBlockBytes, kFewBlocks);
   if (queue.bytes + bytes > window || queue.blocks + blocks > most || blocks > free_.size()) {
     census_.refused();
     return false;

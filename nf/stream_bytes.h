@@ -33,6 +33,7 @@ class StreamBytes {
   // Of `window` bytes: a block that a gap cuts short is not full, and a queue of gaps would have
   // the whole pool.
   static constexpr std::uint32_t kMostSlack = 4;
+  static constexpr std::uint32_t kFewBlocks = 8;  // that any window may take
 
   // Copies those bytes of the segment that the queue does not have. False, and nothing is changed:
   // the pool is full, or the queue would hold more than `window` bytes, or blocks of more than

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What is needed to see one TCP direction in sequence order: the order of sequence numbers, and two
-// bounded places where a segment waits for the bytes before it.
+// What is needed to see one TCP direction in sequence order: the order of sequence numbers, and a
+// bounded place where packets wait for those before them. Bytes alone wait in StreamBytes.
 //
-//   SegmentCopies   copies of payload, while the packets themselves went on
-//   HeldSegments    the packets themselves
-//
-// Both keep many queues, one per direction, over one pool that is taken at the start; both refuse
-// when it is full, and keep their census. Overlapping bytes: of two copies the one that came first
-// counts; held packets all leave in sequence order, so that the receiver's choice, to keep what it
-// got first, falls on the bytes that came first in that order.
+// HeldSegments keeps many queues, one per direction, over one pool that is taken at the start; it
+// refuses when that is full, and keeps its census. Of overlapping bytes the receiver keeps those
+// that it got first: packets leave in sequence order, so that they are the ones that were scanned.
 #pragma once
 
 #include <cstdint>
@@ -55,62 +51,6 @@ struct Segment {
   Segment without_first(std::uint32_t bytes) const {
     return {sequence + bytes, offset + bytes, length - bytes, missing};
   }
-};
-
-class SegmentCopies {
- public:
-  static constexpr std::uint32_t kNone = UINT32_MAX;
-  static constexpr std::uint32_t kBlockBytes =
-      2048;  // one full-sized Ethernet segment and its links
-
-  // The copies of one direction: pieces that do not overlap, in order.
-  struct Queue {
-    std::uint32_t first = kNone;
-    std::uint32_t bytes = 0;
-    bool empty() const { return first == kNone; }
-  };
-
-  explicit SegmentCopies(std::uint64_t pool_bytes);
-
-  // Copies those bytes of the segment that the queue does not have. False, and nothing is changed:
-  // the pool is full, or the queue would hold more than `window` bytes.
-  bool insert(Queue& queue, const rte_mbuf* mbuf, const Segment& segment, std::uint32_t window,
-              Instant now);
-
-  // The first piece. The queue must not be empty.
-  std::uint32_t first_sequence(const Queue& queue) const { return block(queue.first).sequence; }
-  std::span<const std::uint8_t> first_bytes(const Queue& queue) const {
-    return {block(queue.first).data, block(queue.first).length};
-  }
-  void pop(Queue& queue, Ending why, Instant now);
-
-  Census& census() { return census_; }
-  std::uint32_t capacity() const { return capacity_; }
-
- private:
-  struct Block {
-    std::uint32_t sequence;
-    std::uint32_t next;
-    std::uint32_t length;
-    std::uint8_t data[kBlockBytes - 12];
-    std::uint32_t end() const { return sequence + length; }
-  };
-  static_assert(sizeof(Block) == kBlockBytes);
-
-  Block& block(std::uint32_t number) const {
-    return reinterpret_cast<Block*>(blocks_.data())[number];
-  }
-  // Calls visit(part, previous) for each part of the segment that the queue lacks, `previous` being
-  // the block before it; visit returns the block that now stands before what follows.
-  template <typename Visit>
-  void for_each_hole(const Queue& queue, const Segment& segment, Visit visit) const;
-  std::uint32_t add(Queue& queue, std::uint32_t previous, const rte_mbuf* mbuf, Segment part,
-                    Instant now);
-
-  std::uint32_t capacity_;
-  HugeArray blocks_;
-  std::vector<std::uint32_t> free_;
-  Census census_{kBlockBytes};
 };
 
 class HeldSegments {
