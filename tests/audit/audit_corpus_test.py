@@ -33,6 +33,9 @@ import tempfile
 import audit_schema
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from commands import CommandFailed, run  # noqa: E402
+
 CHAINS = {
     "wire": ROOT / "configs" / "wire.yaml",
     "firewall": ROOT / "tests" / "replay" / "chains" / "firewall.yaml",
@@ -63,19 +66,6 @@ NEVER_LEFT = {
 # (measurement.md 3, P1).
 FREE = {"ip.id", "ip.dsfield", "ip.ttl", "ipv6.tclass", "ipv6.hlim", "ipv6.flow", "eth.dst",
         "eth.src", "eth.trailer", "vlan.id"}
-
-
-class Disagreement(Exception):
-    pass
-
-
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          timeout=900, check=False)
-    if done.returncode != 0:
-        raise Disagreement(f"status {done.returncode} from {' '.join(map(str, command))}\n"
-                           f"{(done.stdout + done.stderr)[-3000:]}")
-    return done.stdout
 
 
 def lines_of(path):
@@ -272,7 +262,7 @@ def main():
     def one(pair):
         try:
             return pair, *check(glassbox, *pair)
-        except (Disagreement, subprocess.TimeoutExpired) as error:
+        except (CommandFailed, subprocess.TimeoutExpired) as error:
             return pair, [str(error)], (0, 0), None
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -21,6 +21,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from commands import CommandFailed, run, tshark  # noqa: E402
+
 WORKLOADS = pathlib.Path(os.environ.get("GLASSBOX_WORKLOADS", ROOT.parent / "shared" / "workloads"))
 CHAINS = {
     "nat44": ROOT / "tests" / "replay" / "chains" / "nat44.yaml",
@@ -50,30 +53,14 @@ PORTS = {"src": ("ip.src", "tcp.srcport", "udp.srcport"), "dst": ("ip.dst", "tcp
                                                                   "udp.dstport")}
 
 
-class Disagreement(Exception):
-    pass
-
-
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          errors="replace", timeout=600, check=False)
-    if done.returncode != 0:
-        raise Disagreement(f"status {done.returncode} from {' '.join(map(str, command))}\n"
-                           f"{done.stderr[-2000:]}")
-    return done.stdout
-
-
 def packets_of(path):
     """Each packet's side and fields, all occurrences of each."""
     names = ("frame.interface_name", *EDITABLE, *FIXED)
-    command = ["tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=/t", "-E",
-               "occurrence=a", "-E", "aggregator=|"]
-    for option in OPTIONS:
-        command += ["-o", option]
-    for name in names:
-        command += ["-e", name]
+    columns = [part for name in names for part in ("-e", name)]
+    text = tshark(path, OPTIONS, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E",
+                  "aggregator=|", *columns)
     packets = []
-    for line in run(*command).splitlines():
+    for line in text.splitlines():
         values = (line.split("\t") + [""] * len(names))[:len(names)]
         packets.append({name: value.split("|") if value else [] for name, value in
                         zip(names, values)})
@@ -213,7 +200,7 @@ def main():
     def one(pair):
         try:
             return pair, *check(options.glassbox.resolve(), *pair)
-        except (Disagreement, subprocess.TimeoutExpired) as error:
+        except (CommandFailed, subprocess.TimeoutExpired) as error:
             return pair, [str(error)], None
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

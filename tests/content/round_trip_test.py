@@ -25,7 +25,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFEREE = ROOT / "tests" / "independent"
-sys.path.insert(0, str(REFEREE))
+sys.path[:0] = [str(REFEREE), str(ROOT / "tests" / "support")]
+import commands  # noqa: E402
 import http_words as words  # noqa: E402
 import pcapfile  # noqa: E402
 
@@ -41,18 +42,8 @@ class Failed(Exception):
     pass
 
 
-def run(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          errors="replace", timeout=600, check=False)
-    if done.returncode != 0:
-        raise Failed(f"status {done.returncode} from {' '.join(map(str, command))[:300]}\n"
-                     f"{(done.stdout + done.stderr)[-2000:]}")
-    return done.stdout
-
-
 def tshark(capture, *arguments):
-    options = [part for option in OPTIONS for part in ("-o", option)]
-    return run("tshark", "-n", "-r", capture, *options, *arguments)
+    return commands.tshark(capture, OPTIONS, *arguments)
 
 
 # --- streams -------------------------------------------------------------------------------------
@@ -277,9 +268,9 @@ def check(glassbox, capture):
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         i, o, p = (folder / name for name in ("i.pcapng", "o.pcapng", "p.jsonl"))
-        run(glassbox, "replay", CHAIN, capture, "--endpoints", "closed", "--presented", i, "--out", o,
+        commands.run(glassbox, "replay", CHAIN, capture, "--endpoints", "closed", "--presented", i, "--out", o,
             "--packets", p, "--report", folder / "r", "--quiet")
-        run(sys.executable, REFEREE / "tshark_checksums.py", i, o, p)
+        commands.run(sys.executable, REFEREE / "tshark_checksums.py", i, o, p)
         report = json.loads((folder / "r" / "report.json").read_text())
         if report["conservation"]["balanced"] is not True:
             raise Failed("not balanced")
@@ -353,7 +344,7 @@ def main():
                 total.update(tally)
                 print(f"{work[future].name}: " + ", ".join(f"{n} {what}" for what, n in tally.items()),
                       flush=True)
-            except (Failed, subprocess.TimeoutExpired) as failure:
+            except (Failed, commands.CommandFailed, subprocess.TimeoutExpired) as failure:
                 failed += 1
                 print(f"FAILED {work[future].name}: {failure}", flush=True)
     for what, count in sorted(total.items()):
