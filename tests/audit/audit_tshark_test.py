@@ -7,7 +7,8 @@
 tshark prints the fields of what was presented and of what left; this script pairs the packets by
 what a translator leaves alone, and counts what is missing, what was added and which addresses and
 ports changed. The ledger must say the same, pair by pair and field by field, and the audit's
-intervals must hold it. Exit status 77, aloud, without tshark.
+intervals must hold it. Where a chain edits streams it goes by time, as a replay's one clock allows: which
+packet left as which several, and what of TCP changed. Exit status 77, aloud, without tshark.
 """
 import argparse
 import collections
@@ -30,7 +31,9 @@ CHAINS = {
     "random": ROOT / "tests" / "replay" / "chains" / "random.yaml",
     "firewall": ROOT / "tests" / "replay" / "chains" / "firewall.yaml",
     "demo": ROOT / "configs" / "demo.yaml",
+    "http": ROOT / "tests" / "replay" / "chains" / "http.yaml",
 }
+EDITING = ("http",)
 CAPTURES = ["dns-udp-428-messages.pcap", "http-multi-connection-browse-keepalive.pcap",
             "icmp-types-and-errors.pcapng", "quic-v1-firefox-http3.pcap", "sip-udp-register-invite.pcap",
             "smtp-attachment-icmp-frag-needed.pcap", "tcp-port-reuse.pcap",
@@ -49,13 +52,15 @@ FIXED = ("ip.id", "ip.proto", "ip.flags", "ip.frag_offset", "ipv6.src", "ipv6.ds
          "icmpv6.type", "frame.len", "arp.opcode", "arp.src.proto_ipv4", "arp.dst.proto_ipv4",
          "eth.type", "frame.cap_len", "data.data")
 OF_TRANSPORT = ("tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport", "icmp.ident")
+# What an editor of streams changes.
+STREAM = ("tcp.seq", "tcp.ack", "tcp.flags", "tcp.window_size_value", "tcp.payload")
 PORTS = {"src": ("ip.src", "tcp.srcport", "udp.srcport"), "dst": ("ip.dst", "tcp.dstport",
                                                                   "udp.dstport")}
 
 
 def packets_of(path):
     """Each packet's side and fields, all occurrences of each."""
-    names = ("frame.interface_name", *EDITABLE, *FIXED)
+    names = ("frame.interface_name", "frame.time_epoch", *EDITABLE, *FIXED)
     columns = [part for name in names for part in ("-e", name)]
     text = tshark(path, OPTIONS, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E",
                   "aggregator=|", *columns)
@@ -125,6 +130,12 @@ class Opinion:
                 for field in changes(presented[i - 1], egress[o - 1]):
                     self.effects[self.sides[i], field] += 1
 
+    def count(self):
+        return len(self.pairs)
+
+    def effect_count(self):
+        return sum(self.effects.values())
+
 
 def lines_of(path):
     with open(path, encoding="utf-8") as file:
@@ -167,6 +178,81 @@ def compare(opinion, ledger, matches, audit):
     return wrong
 
 
+class EditedOpinion:
+    """What tshark's fields say about a chain that edits streams.
+
+    A replay has one clock, and a packet leaves when one comes: of each TCP flow and direction, what
+    leaves at a time at which one packet came is that packet, in as many parts. Times at which several came
+    are left out, and so are fragments and packets in tunnels.
+    """
+
+    def __init__(self, presented, egress):
+        ins, outs = collections.defaultdict(list), collections.defaultdict(list)
+        for packets, places, mirrored in ((presented, ins, False), (egress, outs, True)):
+            for number, packet in enumerate(packets, 1):
+                key = moment_of(packet, mirrored)
+                if key:
+                    places[key].append(number)
+        self.left = {numbers[0]: outs.get(key, []) for key, numbers in ins.items()
+                     if len(numbers) == 1}
+        # With nobody to have come from.
+        self.strangers = [number for key, numbers in outs.items() if key not in ins
+                          for number in numbers]
+        self.changed = {}
+        for i, left in self.left.items():
+            if left:
+                before, after = presented[i - 1], egress[left[0] - 1]
+                self.changed[i] = {name for name in STREAM if first(before, name) != first(after, name)}
+
+    def count(self):
+        return len(self.left)
+
+    def effect_count(self):
+        return sum(map(len, self.changed.values()))
+
+
+def moment_of(packet, mirrored):
+    """Time, side and ends of a TCP segment; None for others."""
+    if not packet["tcp.seq"] or len(packet["ip.src"]) != 1 or packet["ip.proto"] != ["6"]:
+        return None
+    if packet["ip.flags"] and int(packet["ip.flags"][0], 16) & 1 or packet["ip.frag_offset"] != ["0"]:
+        return None
+    side = first(packet, "frame.interface_name")
+    if mirrored:
+        side = "outside" if side == "inside" else "inside"
+    ends = tuple(first(packet, name) for name in ("ip.src", "ip.dst", "tcp.srcport", "tcp.dstport"))
+    return first(packet, "frame.time_epoch"), side, ends
+
+
+def compare_edited(opinion, ledger, matches):
+    """Everything that the three do not agree on."""
+    wrong = []
+    line_of = {line["in"]: line for line in ledger if line["in"] is not None}
+    match_of = {match["in"]: match for match in matches if match.get("in") is not None}
+    injected = {out["n"] for line in ledger if line["verdict"] == "inject" for out in line["out"]}
+    nobodys = {out for match in matches if match.get("in", 0) is None for out in match["out"]}
+    for i, left in opinion.left.items():
+        line, match = line_of[i], match_of[i]
+        by_ledger = [out["n"] for out in line["out"]]
+        if [out for out in left if out not in injected] != by_ledger:
+            wrong.append(f"in {i} left as {left} for tshark, {by_ledger} for the ledger")
+        perhaps = set(match["out"]) | set(match.get("perhaps", []))
+        sure = match["match"] in ("exact", "inferred") and not match.get("merged")
+        if sure and not set(match["out"]) <= set(left) - nobodys <= perhaps:
+            wrong.append(f"in {i} left as {left} for tshark, {match['out']} for the audit")
+        if match["match"] == "unmatched" and set(left) - nobodys:
+            wrong.append(f"in {i} left as {left} for tshark, unmatched for the audit")
+        claimed = {field for effect in line["effects"] for field in effect["fields"]} & set(STREAM)
+        if i in opinion.changed and by_ledger and opinion.changed[i] != claimed:
+            wrong.append(f"in {i} changed {opinion.changed[i]} for tshark, the ledger claims {claimed}")
+    for number in opinion.strangers:
+        if number not in injected:
+            wrong.append(f"egress {number} is nobody's for tshark, not injected for the ledger")
+        if number not in nobodys:
+            wrong.append(f"egress {number} is nobody's for tshark, somebody's for the audit")
+    return wrong
+
+
 def check(glassbox, capture, chain):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -174,6 +260,9 @@ def check(glassbox, capture, chain):
         run(glassbox, "replay", CHAINS[chain], capture, "--presented", i, "--out", o,
             "--packets", p, "--quiet")
         audit = json.loads(run(glassbox, "audit", i, o, "--matches", m, "--json"))
+        if chain in EDITING:
+            opinion = EditedOpinion(packets_of(i), packets_of(o))
+            return compare_edited(opinion, lines_of(p), lines_of(m)), opinion
         opinion = Opinion(packets_of(i), packets_of(o))
         return compare(opinion, lines_of(p), lines_of(m), audit), opinion
 
@@ -206,8 +295,8 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for (capture, chain), wrong, opinion in pool.map(one, work):
             if opinion:
-                pairs += len(opinion.pairs)
-                effects += sum(opinion.effects.values())
+                pairs += opinion.count()
+                effects += opinion.effect_count()
             if wrong:
                 failed += 1
                 print(f"FAILED {capture.name}: {chain}: {len(wrong)} disagreements")
