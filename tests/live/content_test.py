@@ -18,15 +18,13 @@ import json
 import os
 import pathlib
 import random
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 from box import Box
-from network import SERVER, Network, Skip, wait_until
+from network import SERVER, in_network, wait_until
 
 FULL = bool(os.environ.get("GLASSBOX_TEST_FULL"))
 REQUESTS = 1000 if FULL else 160
@@ -144,10 +142,8 @@ def pipeline(sizes):
 
 
 def start_nginx(network):
-    (network.directory / "content.conf").write_text(NGINX.format(directory=network.directory))
-    network.start("server", "content.out", "nginx", "-p", str(network.directory), "-c",
-                  str(network.directory / "content.conf"), "-e", "content.err")
-    wait_until("nginx listens", lambda: ":1F9A " in network.on("server", "cat", "/proc/net/tcp").stdout)
+    network.start_nginx("content", NGINX)
+    wait_until("nginx listens", lambda: network.listens(8090))
 
 
 def lay_rough_links(network):
@@ -225,15 +221,7 @@ def main():
         pipeline([int(size) for size in sys.argv[2:]])
         return 0
     program = str(pathlib.Path(sys.argv[1]).resolve())
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    with tempfile.TemporaryDirectory(prefix="glassbox-content-") as directory:
-        try:
-            with Network(directory) as network:
-                bodies_arrive_as_substituted(network, program)
-        except Skip as reason:
-            print(f"SKIP: {reason}")
-            return 77
-    return 0
+    return in_network("content", lambda network: bodies_arrive_as_substituted(network, program))
 
 
 if __name__ == "__main__":

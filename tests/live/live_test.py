@@ -11,14 +11,13 @@ import pathlib
 import re
 import signal
 import sys
-import tempfile
 import time
 
 from box import Box, NoSuchPort
 from ctl import instance_is_asked_and_told, instances_are_told_apart
 from experiment import the_model_foretells_what_breaks
 from network import (
-    CLIENT, CLIENT6, POOL, SERVER, SERVER6, TAP_CLIENT, TAP_SERVER, Network, Skip, wait_until,
+    CLIENT, CLIENT6, POOL, SERVER, SERVER6, TAP_CLIENT, TAP_SERVER, in_network, wait_until,
 )
 from programs import all_programs, curl, fetch, ping, send
 
@@ -203,25 +202,20 @@ RUNS = (
 def main():
     program = str(pathlib.Path(sys.argv[1]).resolve())
     wanted = sys.argv[2:]
-    # A test runner's time limit must leave no namespace behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    with tempfile.TemporaryDirectory(prefix="glassbox-live-") as directory:
-        try:
-            with Network(directory) as network:
-                for run in RUNS:
-                    if wanted and run.__name__ not in wanted:
-                        continue
-                    begin = time.monotonic()
-                    try:
-                        run(network, program)
-                    except NoSuchPort as reason:
-                        print(f"SKIP {run.__name__}: {reason}", flush=True)
-                        continue
-                    print(f"ok {run.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
-        except Skip as reason:
-            print(f"SKIP: {reason}")
-            return 77
-    return 0
+
+    def use(network):
+        for run in RUNS:
+            if wanted and run.__name__ not in wanted:
+                continue
+            begin = time.monotonic()
+            try:
+                run(network, program)
+            except NoSuchPort as reason:
+                print(f"SKIP {run.__name__}: {reason}", flush=True)
+                continue
+            print(f"ok {run.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
+
+    return in_network("live", use)
 
 
 if __name__ == "__main__":
