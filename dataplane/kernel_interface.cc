@@ -8,7 +8,6 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -22,22 +21,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "dataplane/socket.h"
+
 namespace glassbox {
 namespace {
-
-class Socket {
- public:
-  Socket(int domain, int type) : descriptor_(socket(domain, type | SOCK_CLOEXEC, 0)) {}
-  ~Socket() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
 
 // Asks the kernel about the interface; false: errno says why not.
 bool ask(const std::string& name, unsigned long question, ifreq& answer) {

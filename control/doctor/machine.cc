@@ -8,7 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,22 +16,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "dataplane/socket.h"
+
 namespace glassbox {
 namespace {
-
-class Socket {
- public:
-  Socket(int domain, int type) : descriptor_(socket(domain, type | SOCK_CLOEXEC, 0)) {}
-  ~Socket() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
 
 bool name_request(const std::string& name, ifreq& request) {
   request = {};
