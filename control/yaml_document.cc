@@ -21,6 +21,12 @@ namespace {
 
 constexpr std::size_t kLongestFile = std::size_t{64} << 20;
 
+// What mends most of what is not YAML.
+constexpr const char* kYamlRemedy =
+    "(write 'key: value' or '- item', indent with spaces, close each bracket and quote, and put "
+    "text "
+    "that begins with a sign or holds ': ' in quotes)";
+
 // Bytes of the UTF-8 character (RFC 3629 section 4) that `text` begins with; 0: it is none.
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) {
@@ -137,7 +143,7 @@ YAML::Node load_yaml(const std::string& text, const std::string& file) {
     if (documents.stuck()) {
       const YAML::Mark mark = documents.second().value_or(YAML::Mark());
       throw ConfigError({file, mark.line + 1, mark.column + 1},
-                        "not YAML: nothing begins like this");
+                        fmt::format("not YAML: nothing begins like this {}", kYamlRemedy));
     }
     if (documents.second()) {
       throw ConfigError({file, documents.second()->line + 1},
@@ -146,7 +152,7 @@ YAML::Node load_yaml(const std::string& text, const std::string& file) {
     document = YAML::Load(text);
   } catch (const YAML::Exception& error) {
     const Location where = {file, error.mark.line + 1, error.mark.column + 1};
-    throw ConfigError(where, "not YAML: " + error.msg);
+    throw ConfigError(where, fmt::format("not YAML: {} {}", error.msg, kYamlRemedy));
   }
   if (!document.IsDefined() || document.IsNull()) throw ConfigError({file}, "the file is empty");
   return document;
