@@ -11,12 +11,13 @@ namespace {
 
 constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4;
 
-// As many bytes as are looked up, and as many as are taken for the same place in the stream when
-// both sides have them: text repeats itself. Where there is nothing better, the former do.
+// As many bytes as are looked up, and as many as are taken for the same place
+// in the stream when both sides have them: text repeats itself. Where there is
+// nothing better, the former do.
 constexpr std::uint64_t kTelling = 12;
 constexpr std::uint64_t kSure = 32;
 
-std::uint64_t gram(const std::uint8_t* bytes) {
+std::uint64_t gram(const std::uint8_t *bytes) {
   std::uint64_t first = 0;
   std::uint32_t second = 0;
   std::memcpy(&first, bytes, 8);
@@ -26,47 +27,45 @@ std::uint64_t gram(const std::uint8_t* bytes) {
 
 }  // namespace
 
-StreamMap::StreamMap(const Capture& in, const std::vector<std::uint32_t>& ins, const Capture& out,
-                     const std::vector<std::uint32_t>& outs, const Known& known)
+StreamMap::StreamMap(const Capture &in, const std::vector<std::uint32_t> &ins, const Capture &out,
+                     const std::vector<std::uint32_t> &outs, const Known &known)
     : in_(gather(in, ins)), out_(gather(out, outs)) {
   align(in, out, known);
 }
 
-// --- either side -------------------------------------------------------------------------------
+// --- either side
+// -------------------------------------------------------------------------------
 
-std::int64_t StreamMap::Side::position(const Shape& shape) const {
+std::int64_t StreamMap::Side::position(const Shape &shape) const {
   const std::uint32_t seq = shape.seq + ((shape.tcp_flags & kSyn) != 0 ? 1 : 0);
   return static_cast<std::int32_t>(seq - base);
 }
 
 std::size_t StreamMap::Side::piece_at(std::int64_t position) const {
-  const auto found = std::partition_point(pieces.begin(), pieces.end(), [&](const Piece& piece) {
+  const auto found = std::partition_point(pieces.begin(), pieces.end(), [&](const Piece &piece) {
     return piece.position + piece.length <= position;
   });
   return static_cast<std::size_t>(found - pieces.begin());
 }
 
 std::size_t StreamMap::Side::piece_of(std::uint64_t at) const {
-  const auto found = std::partition_point(pieces.begin(), pieces.end(), [&](const Piece& piece) {
+  const auto found = std::partition_point(pieces.begin(), pieces.end(), [&](const Piece &piece) {
     return piece.at + piece.length <= at;
   });
   return static_cast<std::size_t>(found - pieces.begin());
 }
 
 bool StreamMap::Side::gap_at(std::uint64_t at) const {
-  const std::size_t p = piece_of(at);
-  return p < pieces.size() && pieces[p].at == at && pieces[p].after_gap;
+  return std::ranges::binary_search(gaps, at);
 }
 
 bool StreamMap::Side::continuous(std::uint64_t from, std::uint64_t to) const {
-  for (std::size_t p = piece_of(from); p < pieces.size() && pieces[p].at < to; ++p) {
-    if (pieces[p].at > from && pieces[p].after_gap) return false;
-  }
-  return true;
+  const auto next = std::ranges::upper_bound(gaps, from);
+  return next == gaps.end() || *next >= to;
 }
 
-StreamMap::Side StreamMap::gather(const Capture& capture,
-                                  const std::vector<std::uint32_t>& packets) {
+StreamMap::Side StreamMap::gather(const Capture &capture,
+                                  const std::vector<std::uint32_t> &packets) {
   struct Part {
     std::uint32_t packet, offset, length;
   };
@@ -74,7 +73,7 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
   std::map<std::int64_t, Part> parts;  // apart from each other
   bool begun = false;
   for (const std::uint32_t packet : packets) {
-    const Shape& shape = capture.frames[packet].shape;
+    const Shape &shape = capture.frames[packet].shape;
     const bool syn = (shape.tcp_flags & kSyn) != 0;
     if (!begun || (syn && !side.opened)) side.base = shape.seq + (syn ? 1 : 0);
     begun = true;
@@ -90,7 +89,7 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
     while (at < end) {
       auto next = parts.upper_bound(at);
       if (next != parts.begin()) {
-        const auto& [place, before] = *std::prev(next);
+        const auto &[place, before] = *std::prev(next);
         if (place + before.length > at) {
           at = place + before.length;
           continue;
@@ -103,9 +102,10 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
     }
   }
   std::int64_t reached = side.opened ? 0 : parts.empty() ? 0 : parts.begin()->first;
-  for (const auto& [position, part] : parts) {
-    const Frame& frame = capture.frames[part.packet];
+  for (const auto &[position, part] : parts) {
+    const Frame &frame = capture.frames[part.packet];
     const auto bytes = capture.bytes(frame).subspan(frame.shape.payload + part.offset, part.length);
+    if (position != reached) side.gaps.push_back(side.bytes.size());
     side.pieces.push_back(
         {position, part.length, part.packet, side.bytes.size(), position != reached});
     side.bytes.insert(side.bytes.end(), bytes.begin(), bytes.end());
@@ -115,14 +115,14 @@ StreamMap::Side StreamMap::gather(const Capture& capture,
   return side;
 }
 
-StreamMap::Stretch StreamMap::stretch_of(const Side& side, const Frame& frame) {
+StreamMap::Stretch StreamMap::stretch_of(const Side &side, const Frame &frame) {
   Stretch stretch;
   const std::int64_t begin = side.position(frame.shape);
   const std::int64_t end = begin + frame.shape.payload_length;
   if (begin == end) return stretch;
   const std::size_t piece = side.piece_at(begin);
   if (piece == side.pieces.size() || side.pieces[piece].position >= end) return stretch;
-  const auto place = [&](const Piece& each, std::int64_t position) {
+  const auto place = [&](const Piece &each, std::int64_t position) {
     const std::int64_t within = std::clamp<std::int64_t>(position - each.position, 0, each.length);
     return each.at + static_cast<std::uint64_t>(within);
   };
@@ -134,11 +134,12 @@ StreamMap::Stretch StreamMap::stretch_of(const Side& side, const Frame& frame) {
   return stretch;
 }
 
-// --- both --------------------------------------------------------------------------------------
+// --- both
+// --------------------------------------------------------------------------------------
 
-void StreamMap::align(const Capture& in, const Capture& out, const Known& known) {
+void StreamMap::align(const Capture &in, const Capture &out, const Known &known) {
   std::vector<Run> anchors;
-  for (const auto& [i, o] : known) {
+  for (const auto &[i, o] : known) {
     const Stretch came = stretch_of(in_, in.frames[i]);
     const Stretch left = stretch_of(out_, out.frames[o]);
     if (!came.complete || !left.complete || came.from == came.to) continue;
@@ -147,7 +148,7 @@ void StreamMap::align(const Capture& in, const Capture& out, const Known& known)
   std::ranges::sort(anchors, {}, &Run::in);
   std::uint64_t a = 0;
   std::uint64_t b = 0;
-  for (const Run& anchor : anchors) {
+  for (const Run &anchor : anchors) {
     if (anchor.in < a || anchor.out < b) continue;  // came twice
     align_until(anchor.in, anchor.out, a, b);
     runs_.push_back(anchor);
@@ -157,8 +158,8 @@ void StreamMap::align(const Capture& in, const Capture& out, const Known& known)
   align_until(in_.bytes.size(), out_.bytes.size(), a, b);
 }
 
-void StreamMap::align_until(std::uint64_t in_end, std::uint64_t out_end, std::uint64_t& a,
-                            std::uint64_t& b) {
+void StreamMap::align_until(std::uint64_t in_end, std::uint64_t out_end, std::uint64_t &a,
+                            std::uint64_t &b) {
   while (a < in_end && b < out_end) {
     Run run{a, b, 0};
     while (a < in_end && b < out_end) {
@@ -179,16 +180,16 @@ void StreamMap::align_until(std::uint64_t in_end, std::uint64_t out_end, std::ui
   }
 }
 
-// One side has a gap where the other goes on: there as many bytes are passed over as are missing
-// here, if both are alike behind them.
-void StreamMap::skip(bool in_gap, std::uint64_t& a, std::uint64_t& b) const {
-  const Side& with = in_gap ? in_ : out_;
-  const Side& without = in_gap ? out_ : in_;
+// One side has a gap where the other goes on: there as many bytes are passed
+// over as are missing here, if both are alike behind them.
+void StreamMap::skip(bool in_gap, std::uint64_t &a, std::uint64_t &b) const {
+  const Side &with = in_gap ? in_ : out_;
+  const Side &without = in_gap ? out_ : in_;
   const std::uint64_t here = in_gap ? a : b;
   const std::uint64_t there = in_gap ? b : a;
   const std::size_t behind = with.piece_of(here);
   if (behind == 0) return;
-  const Piece& previous = with.pieces[behind - 1];
+  const Piece &previous = with.pieces[behind - 1];
   const std::int64_t missing = with.pieces[behind].position - (previous.position + previous.length);
   const std::uint64_t place = there + static_cast<std::uint64_t>(missing);
   if (missing <= 0 || place >= without.bytes.size()) return;
@@ -199,8 +200,8 @@ void StreamMap::skip(bool in_gap, std::uint64_t& a, std::uint64_t& b) const {
 }
 
 // From where the two differ, the nearest place where both go on alike.
-bool StreamMap::resume(std::uint64_t in_end, std::uint64_t out_end, std::uint64_t& a,
-                       std::uint64_t& b) const {
+bool StreamMap::resume(std::uint64_t in_end, std::uint64_t out_end, std::uint64_t &a,
+                       std::uint64_t &b) const {
   if (a >= in_end || b >= out_end) return false;
   const std::uint64_t in_left = in_end - a;
   const std::uint64_t out_left = out_end - b;
@@ -238,66 +239,65 @@ bool StreamMap::resume(std::uint64_t in_end, std::uint64_t out_end, std::uint64_
 }
 
 std::span<const StreamMap::Run> StreamMap::runs_in(std::uint64_t Run::*side,
-                                                   const Stretch& stretch) const {
-  const auto first = std::partition_point(runs_.begin(), runs_.end(), [&](const Run& run) {
+                                                   const Stretch &stretch) const {
+  const auto first = std::partition_point(runs_.begin(), runs_.end(), [&](const Run &run) {
     return run.*side + run.length <= stretch.from;
   });
   const auto last = std::partition_point(first, runs_.end(),
-                                         [&](const Run& run) { return run.*side < stretch.to; });
+                                         [&](const Run &run) { return run.*side < stretch.to; });
   return {first, last};
 }
 
-StreamMap::Trace StreamMap::trace(const Frame& frame) const {
+// From the last byte ahead of a stretch that is known to have left, or the
+// first of it, to the first one behind it, or the last of it.
+StreamMap::Surroundings StreamMap::around(const Stretch &stretch,
+                                          std::span<const Run> found) const {
+  const auto first = std::partition_point(runs_.begin(), runs_.end(), [&](const Run &run) {
+    return run.in + run.length <= stretch.from;
+  });
+  const auto behind = first + static_cast<std::ptrdiff_t>(found.size());
+  Surroundings around{stretch.from, stretch.to, 0, out_.bytes.size(), true, true};
+  if (!found.empty() && found.front().in <= stretch.from) {
+    around.out_from = found.front().out + (stretch.from - found.front().in);
+  } else if (first != runs_.begin()) {
+    around.in_from = std::prev(first)->in + std::prev(first)->length;
+    around.out_from = std::prev(first)->out + std::prev(first)->length;
+  } else {
+    around.in_from = 0;
+    around.begins = in_.opened && out_.opened;
+  }
+  if (!found.empty() && found.back().in + found.back().length >= stretch.to) {
+    around.out_to = found.back().out + (stretch.to - found.back().in);
+  } else if (behind != runs_.end()) {
+    around.in_to = behind->in;
+    around.out_to = behind->out;
+  } else {
+    around.in_to = in_.bytes.size();
+    around.ends = in_.closed() && out_.closed();
+  }
+  return around;
+}
+
+StreamMap::Trace StreamMap::trace(const Frame &frame) const {
   Trace trace;
   const Stretch stretch = stretch_of(in_, frame);
-  if (stretch.from == stretch.to) return trace;
+  if (stretch.from == stretch.to || out_.bytes.empty()) return trace;
   const std::span<const Run> found = runs_in(&Run::in, stretch);
-  for (const Run& run : found) {
+  for (const Run &run : found) {
     trace.found += static_cast<std::uint32_t>(std::min(run.in + run.length, stretch.to) -
                                               std::max(run.in, stretch.from));
   }
-  // From the last byte ahead of it that is known to have left, to the first one behind it.
-  const auto begin = static_cast<std::size_t>(
-      (found.empty() ? std::partition_point(
-                           runs_.begin(), runs_.end(),
-                           [&](const Run& run) { return run.in + run.length <= stretch.from; })
-                     : runs_.begin() + (found.data() - runs_.data())) -
-      runs_.begin());
-  const std::size_t end = begin + found.size();
-  const bool covers_start = !found.empty() && found.front().in <= stretch.from;
-  const bool covers_end = !found.empty() && found.back().in + found.back().length >= stretch.to;
-  std::uint64_t in_from = stretch.from;
-  std::uint64_t out_from = 0;
-  if (covers_start) {
-    out_from = found.front().out + (stretch.from - found.front().in);
-  } else if (begin != 0) {
-    in_from = runs_[begin - 1].in + runs_[begin - 1].length;
-    out_from = runs_[begin - 1].out + runs_[begin - 1].length;
-  } else {
-    in_from = 0;
-  }
-  std::uint64_t in_to = stretch.to;
-  std::uint64_t out_to = out_.bytes.size();
-  bool bounded = true;
-  if (covers_end) {
-    out_to = found.back().out + (stretch.to - found.back().in);
-  } else if (end < runs_.size()) {
-    in_to = runs_[end].in;
-    out_to = runs_[end].out;
-  } else {
-    in_to = in_.bytes.size();
-    bounded = in_.closed() && out_.closed();
-  }
-  const bool opened = covers_start || begin != 0 || (in_.opened && out_.opened);
-  const bool unbroken = stretch.complete && opened && in_.continuous(in_from, in_to) &&
-                        out_.continuous(out_from, std::max(out_to, out_from) + 1) &&
-                        in_.gap_at(in_from) == out_.gap_at(out_from);
-  trace.whole = unbroken && bounded;
-  trace.open = unbroken && !bounded && out_from < out_.bytes.size();
-  // What is put in in its place stands there, too; what is taken out is where the next byte is.
-  const std::uint64_t at = std::min<std::uint64_t>(out_from, out_.bytes.size() - 1);
-  const std::uint64_t until = std::max(at + 1, std::min<std::uint64_t>(out_to, out_.bytes.size()));
-  if (out_.bytes.empty()) return trace;
+  const Surroundings around = this->around(stretch, found);
+  const bool unbroken = stretch.complete && around.begins &&
+                        in_.continuous(around.in_from, around.in_to) &&
+                        out_.continuous(around.out_from, around.out_to + 1) &&
+                        in_.gap_at(around.in_from) == out_.gap_at(around.out_from);
+  trace.whole = unbroken && around.ends;
+  trace.open = unbroken && !around.ends && around.out_from < out_.bytes.size();
+  // What is put in in its place stands there, too; what is taken out is where
+  // the next byte is.
+  const std::uint64_t at = std::min<std::uint64_t>(around.out_from, out_.bytes.size() - 1);
+  const std::uint64_t until = std::max(at + 1, around.out_to);
   for (std::size_t p = out_.piece_of(at); p < out_.pieces.size() && out_.pieces[p].at < until;
        ++p) {
     trace.carriers.push_back(out_.pieces[p].packet);
@@ -305,12 +305,12 @@ StreamMap::Trace StreamMap::trace(const Frame& frame) const {
   return trace;
 }
 
-StreamMap::Origin StreamMap::origin(const Frame& frame) const {
+StreamMap::Origin StreamMap::origin(const Frame &frame) const {
   Origin origin;
   const Stretch stretch = stretch_of(out_, frame);
   if (stretch.from == stretch.to) return origin;
   const std::span<const Run> found = runs_in(&Run::out, stretch);
-  for (const Run& run : found) {
+  for (const Run &run : found) {
     const std::uint64_t from = std::max(run.out, stretch.from);
     const std::uint64_t to = std::min(run.out + run.length, stretch.to);
     origin.found += static_cast<std::uint32_t>(to - from);
@@ -322,8 +322,9 @@ StreamMap::Origin StreamMap::origin(const Frame& frame) const {
       if (origin.last == kNone || packet > origin.last) origin.last = packet;
     }
   }
-  // Between two runs, or behind the last one: whether bytes were taken out there.
-  const auto next = std::partition_point(runs_.begin(), runs_.end(), [&](const Run& run) {
+  // Between two runs, or behind the last one: whether bytes were taken out
+  // there.
+  const auto next = std::partition_point(runs_.begin(), runs_.end(), [&](const Run &run) {
     return run.out + run.length <= stretch.from;
   });
   for (auto run = next; !origin.replaces; ++run) {
@@ -343,7 +344,7 @@ StreamMap::Origin StreamMap::origin(const Frame& frame) const {
 StreamMap::Hole StreamMap::hole(std::uint64_t out_place, std::uint32_t behind) const {
   Hole hole{{}, behind};
   const auto next = std::partition_point(runs_.begin(), runs_.end(),
-                                         [&](const Run& run) { return run.out < out_place; });
+                                         [&](const Run &run) { return run.out < out_place; });
   const std::uint64_t from =
       next == runs_.begin() ? 0 : std::prev(next)->in + std::prev(next)->length;
   const std::uint64_t to = next == runs_.end() ? in_.bytes.size() : next->in;
@@ -358,7 +359,7 @@ StreamMap::Hole StreamMap::hole(std::uint64_t out_place, std::uint32_t behind) c
 
 std::vector<StreamMap::Hole> StreamMap::holes() const {
   std::vector<Hole> holes;
-  for (const Piece& piece : out_.pieces) {
+  for (const Piece &piece : out_.pieces) {
     if (piece.after_gap && (piece.at != 0 || (in_.opened && out_.opened))) {
       holes.push_back(hole(piece.at, piece.packet));
     }
@@ -366,7 +367,7 @@ std::vector<StreamMap::Hole> StreamMap::holes() const {
   if (in_.closed() && out_.fin > out_.reached) {
     holes.push_back(hole(out_.bytes.size(), out_.fin_packet));
   }
-  std::erase_if(holes, [](const Hole& hole) { return hole.brought.empty(); });
+  std::erase_if(holes, [](const Hole &hole) { return hole.brought.empty(); });
   return holes;
 }
 
