@@ -118,7 +118,8 @@ bool is_as_written(const Json& json, const std::string& text) {
   return text.find(kReplaced) == std::string::npos && all_finite(json);
 }
 
-std::string page(const Json& json) {
+// `compact_text`: the same as text, for the page's scripts.
+std::string page(const Json& json, const std::string& compact_text) {
   const PageContext page{json, sentences(json)};
   const std::string body = chain_section(page) + state_time_section(page) +
                            staircase_section(page) + forgetting_section(page) +
@@ -127,17 +128,18 @@ std::string page(const Json& json) {
   const std::string title =
       fmt::format("glassbox {}: {}", text_at(json, "command"), title_of(json));
   return page_of(title, head(json) + headlines_section(page) + page_contents(body) + body,
-                 json.dump(), kReportJs);
+                 compact_text, kReportJs);
 }
 
 }  // namespace
 
 std::string to_html(const std::string& json_text) {
-  return page(Json::parse(json_text));  // strict: what is no UTF-8 does not get here
+  const Json json = Json::parse(json_text);  // strict: what is no UTF-8 does not get here
+  return page(json, json.dump());
 }
 
 std::string to_html(const Json& report, const std::string& text) {
-  return is_as_written(report, text) ? page(report) : to_html(text);
+  return is_as_written(report, text) ? page(report, compact(text)) : to_html(text);
 }
 
 std::string to_html(const Report& report) { return to_html(to_json_text(report)); }

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "control/report/report.h"
 #include "dataplane/result.h"
@@ -24,6 +25,8 @@ nlohmann::ordered_json to_json(const Report& report, Registry registry = functio
 // What report.json holds: the same, as text with a line's end.
 std::string to_json_text(const Report& report, Registry registry = functions());
 std::string text_of(const nlohmann::ordered_json& report);
+// What text_of() gave, without the white space between its tokens.
+std::string compact(std::string_view json_text);
 
 // Makes the directory if need be, and in it report.json and report.html. Both are whole before the
 // first gets its name; on an error what was there before is left.

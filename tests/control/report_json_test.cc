@@ -84,6 +84,18 @@ TEST(ReportJson, HasEveryNameOfTheContract) {
   EXPECT_EQ(json["schema"], "glassbox.report/1");
 }
 
+TEST(ReportJson, CompactTextIsTheSameWithoutTheSpaceBetween) {
+  for (const Report& report : {sample_report(), empty_report()}) {
+    const Json json = to_json(report);
+    EXPECT_EQ(compact(text_of(json)), json.dump());
+  }
+  const Json odd = {{"a \"b\" : {", {" ", "\\", "\\\"", "two\nlines", "", Json::array()}},
+                    {"", {{"x", 1.5}, {"y", Json::object()}, {"z", nullptr}}}};
+  EXPECT_EQ(compact(text_of(odd)), odd.dump());
+  EXPECT_EQ(compact(text_of(Json("text"))), "\"text\"");
+  EXPECT_EQ(compact(""), "");
+}
+
 TEST(ReportJson, WhatNoReplayMeasuresYetIsNull) {
   const Json json = json_of(sample_report());
   EXPECT_TRUE(json["transparency"]["fate_sharing_exposure"].is_null());
