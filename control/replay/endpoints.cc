@@ -134,8 +134,8 @@ bool Endpoints::speak(const PacketNote& note, Packet& packet) {
     } else if (const auto face = flow.outside.face_for(packet, captured, options_.agile)) {
       const Tuple& opener = captured.opener;
       const bool as_captured = note.from_initiator
-                                   ? *face == Face{opener.destination, opener.destination_port}
-                                   : *face == Face{opener.source, opener.source_port};
+                                   ? face->is(opener.destination, opener.destination_port)
+                                   : face->is(opener.source, opener.source_port);
       if (!as_captured) address_to(packet, *face, unheard_);
       spoke = !as_captured;
     }

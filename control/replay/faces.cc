@@ -27,6 +27,12 @@ std::uint32_t word_at(const Packet& packet, std::uint32_t offset) {
   return value;
 }
 
+// Whether it may be a query or an answer at all: most packets are neither.
+bool may_be_query(const Packet& packet, const Tuple& opener) {
+  if (packet.has(kQuery)) return true;
+  return packet.has(kUdp) && (opener.destination_port == kDns || opener.destination_port == kNtp);
+}
+
 // What ties an answer to its query: a DNS message's number, an ICMP echo's sequence number, an NTP
 // client's transmit time. nullopt: not a reply protocol.
 std::optional<std::uint32_t> query_id(const Packet& packet, const Tuple& opener, bool answer) {
@@ -114,8 +120,8 @@ void OutsideView::knows_captured(const CapturedFlow& flow) {
 std::optional<Face> OutsideView::face_for(const Packet& packet, const CapturedFlow& flow,
                                           bool agile) const {
   if (!first_) return std::nullopt;
-  const bool answers = flow.initiator_side == Side::kInside;
-  if (const auto id = query_id(packet, flow.opener, true); answers && id) {
+  const bool answers = flow.initiator_side == Side::kInside && may_be_query(packet, flow.opener);
+  if (const auto id = answers ? query_id(packet, flow.opener, true) : std::nullopt) {
     const auto query = std::find_if(queries_.rbegin(), queries_.rend(),
                                     [&](const Query& q) { return q.id == *id; });
     if (query != queries_.rend()) return query->face;
@@ -136,7 +142,8 @@ void OutsideView::see(const Packet& delivered, const CapturedFlow& flow, std::si
   if (delivered.has(kQuery) && sender == 1) face.port = tuple.destination_port;
   if (!first_) first_ = face;
   last_ = face;
-  if (const auto id = query_id(delivered, flow.opener, false); id && sender == 0) {
+  if (sender != 0 || !may_be_query(delivered, flow.opener)) return;
+  if (const auto id = query_id(delivered, flow.opener, false)) {
     if (queries_.size() == kMaxQueries) queries_.erase(queries_.begin());
     queries_.push_back({*id, face});
   }

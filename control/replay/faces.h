@@ -17,6 +17,9 @@ struct Face {
   IpAddress address;
   std::uint16_t port = 0;  // or the identifier of an ICMP query
   bool operator==(const Face&) const = default;
+  bool is(const IpAddress& other, std::uint16_t other_port) const {
+    return port == other_port && address == other;  // the port tells, as a rule
+  }
 };
 
 // Makes a packet from the outside go to `face`, checksums carried along. `unheard`: for what it

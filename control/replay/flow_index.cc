@@ -115,9 +115,8 @@ Wholeness CapturedFlow::wholeness() const {
 FlowIndex::FlowIndex(const CaptureImage& image, const SideChoice& sides,
                      const std::vector<Prefix>& networks,
                      const std::function<void(double)>& progress)
-    : sides_(sides), networks_(networks), link_(image.link()) {
+    : image_(image), sides_(sides), networks_(networks), link_(image.link()) {
   notes_.reserve(image.packets());
-  source_macs_.reserve(image.packets());
   const double all = static_cast<double>(std::max<std::uint64_t>(image.packets(), 1));
   for (std::uint64_t number = 1; number <= image.packets(); ++number) {
     __builtin_prefetch(image.frame(std::min(number + kAhead, image.packets())).data);
@@ -191,6 +190,15 @@ void FlowIndex::link_packets(const CaptureImage& image) {
   }
 }
 
+// Few captures need them: packets without a flow, or sides that are told by MAC.
+void FlowIndex::read_macs() {
+  source_macs_.reserve(image_.packets());
+  for (std::uint64_t number = 1; number <= image_.packets(); ++number) {
+    const bool ethernet = link_ == LinkType::kEthernet;
+    source_macs_.push_back(id_of(ethernet ? source_mac(image_.frame(number)) : Mac{}));
+  }
+}
+
 FlowIndex::MacId FlowIndex::id_of(const Mac& mac) {
   for (const auto& [known, id] : latest_macs_) {
     if (known == mac && id < macs_.size()) return id;
@@ -231,7 +239,6 @@ void FlowIndex::add(const CaptureImage::Frame& frame, LinkType link) {
     if (!later) note.side = side_of_source(packet, Side::kOutside);
     if (!packet.has(kIpv4 | kIpv6)) note.flow = kNoFlow;
   }
-  source_macs_.push_back(id_of(link == LinkType::kEthernet ? source_mac(frame) : Mac{}));
   notes_.push_back(note);
 }
 

@@ -115,6 +115,7 @@ class FlowIndex {
   void tie_early_fragments();
   void link_packets(const CaptureImage& image);
   void fetch_ahead(const CaptureImage& image, std::uint64_t number);
+  void read_macs();
   MacId id_of(const Mac& mac);
   static DatagramKey datagram_of(const Packet& packet);
   void decide_sides();
@@ -125,6 +126,7 @@ class FlowIndex {
   Side side_of_source(const Packet& packet, Side otherwise) const;
   void read_side_file();
 
+  const CaptureImage& image_;
   SideChoice sides_;
   std::vector<Prefix> networks_;
   std::string sides_in_words_;
@@ -140,7 +142,7 @@ class FlowIndex {
   std::map<Mac, MacId> mac_ids_;
   std::array<std::pair<Mac, MacId>, 2> latest_macs_{};
   std::vector<Mac> macs_;          // by MacId
-  HugeVector<MacId> source_macs_;  // by packet
+  HugeVector<MacId> source_macs_;  // by packet; empty: not read
   LinkType link_ = LinkType::kEthernet;
   Instant last_time_{};
   Nanos longest_gap_{};

@@ -30,17 +30,11 @@ bool FlowIndex::is_inside(const IpAddress& address) const {
 // Gives each packet the side that side_of(packet's number - 1, note) says.
 template <typename SideOf>
 void FlowIndex::set_sides(SideOf side_of) {
-  // What has no flow, or no address, goes by the side that its sender's MAC mostly had.
-  std::vector<std::array<std::uint64_t, kSides>> mac_votes(macs_.size());
   bool any_without_flow = false;
   for (std::size_t i = 0; i < notes_.size(); ++i) {
     PacketNote& note = notes_[i];
     note.side = side_of(i, note);
-    if (note.flow == kNoFlow) {
-      any_without_flow = true;
-    } else {
-      ++mac_votes[source_macs_[i]][index_of(note.side)];
-    }
+    any_without_flow = any_without_flow || note.flow == kNoFlow;
   }
   for (std::size_t flow = 1; flow <= flows_.size(); ++flow) {
     const PacketNote& first = notes_[flows_[flow - 1].first - 1];
@@ -49,6 +43,12 @@ void FlowIndex::set_sides(SideOf side_of) {
   }
   if (!any_without_flow || sides_.rule == SideChoice::Rule::kMac || link_ != LinkType::kEthernet) {
     return;
+  }
+  // What has no flow, or no address, goes by the side that its sender's MAC mostly had.
+  read_macs();
+  std::vector<std::array<std::uint64_t, kSides>> mac_votes(macs_.size());
+  for (std::size_t i = 0; i < notes_.size(); ++i) {
+    if (notes_[i].flow != kNoFlow) ++mac_votes[source_macs_[i]][index_of(notes_[i].side)];
   }
   for (std::size_t i = 0; i < notes_.size(); ++i) {
     if (notes_[i].flow != kNoFlow) continue;
@@ -80,6 +80,7 @@ void FlowIndex::decide_sides() {
       return read_side_file();
     case Rule::kMac:
       sides_in_words_ = "the inside's MAC addresses";
+      read_macs();
       return set_sides([&](std::size_t i, const PacketNote&) {
         const auto& macs = sides_.inside_macs;
         const bool inside =
