@@ -42,6 +42,7 @@ class EditedStreams {
     Numbers map_of_in, map_of_out;
     std::vector<Numbers> left;   // of each in, the outs that it made leave
     std::vector<bool> in_doubt;  // of each in: it may be the cause of one that is undecided
+    Numbers largest;             // payload that left, of each connection
     bool edited = false;
   };
   struct Places {
@@ -71,18 +72,22 @@ class EditedStreams {
                       std::uint32_t in_place) const;
   bool may_become(std::uint32_t i, std::uint32_t o) const;
   bool carries(const Direction& direction, std::uint32_t place, std::uint32_t in_place) const;
+  bool tells_nothing(const Direction& direction, std::uint32_t place) const;
+  std::uint32_t predecessor(const Direction& direction, std::uint32_t place,
+                            const Numbers& candidates) const;
   bool rival(const Direction& direction, std::uint32_t place, std::uint32_t in_place,
              std::uint32_t step, bool bare) const;
 
   void settle(Direction& direction);
   void settle_one(Direction& direction, std::uint32_t place);
   bool goes_on(std::uint32_t first, std::uint32_t last, std::uint32_t o) const;
-  void maybe_part(std::uint32_t i, std::uint32_t o);
+  void maybe_part(std::uint32_t o);
   bool full(const Direction& direction, std::uint32_t place, std::uint32_t o) const;
   bool foreign(const Direction& direction, std::uint32_t out_place) const;
   void settle_without(Direction& direction, std::uint32_t place);
   void settle_fin(const Direction& direction, std::uint32_t place);
   void merge(std::uint32_t i, std::uint32_t carrier);
+  bool in_its_turn(const Direction& direction, std::uint32_t place, std::uint32_t carrier) const;
   bool brings(const Shape& shape, const Shape& bytes_of) const;
   void note_holes(const Direction& direction);
   void leave_rest(const Direction& direction);

@@ -138,10 +138,32 @@ std::uint32_t EditedStreams::by_identity(const Direction& direction, std::uint32
     found = each;
   }
   if (found == kNone || !carries(direction, place, found)) return kNone;
+  // With no bytes to tell, it may also be a part of the one ahead, and this one have left nothing.
+  if (tells_nothing(direction, place) && predecessor(direction, place, candidates) != kNone &&
+      !(own_identities_ && rival(direction, place, found, UINT32_MAX, true))) {
+    return kNone;
+  }
   // Parts of those ahead of it may have counted on to it, and left ahead of it.
   const bool behind = rival(direction, place, found, 1, own_identities_);
   const bool ahead = !own_identities_ && rival(direction, place, found, UINT32_MAX, false);
   return behind || ahead ? kNone : found;
+}
+
+bool EditedStreams::tells_nothing(const Direction& direction, std::uint32_t place) const {
+  const Frame& frame = matcher_.out_.frames[direction.outs[place]];
+  if (frame.shape.payload_length == 0) return false;
+  return direction.maps.empty() ||
+         direction.maps[direction.map_of_out[place]].origin(frame).found == 0;
+}
+
+// The cause of the one ahead of it, if it may be a further part of the same.
+std::uint32_t EditedStreams::predecessor(const Direction& direction, std::uint32_t place,
+                                         const Numbers& candidates) const {
+  if (place == 0 || direction.cause[place - 1] == kNone) return kNone;
+  const std::uint32_t cause = direction.cause[place - 1];
+  const std::uint32_t ahead = direction.outs[place - 1];
+  if (std::ranges::find(candidates, cause) == candidates.end()) return kNone;
+  return goes_on(ahead, ahead, direction.outs[place]) ? cause : kNone;
 }
 
 // Whether another packet that may have left because of the same one has the same identification,
@@ -163,11 +185,9 @@ bool EditedStreams::rival(const Direction& direction, std::uint32_t place, std::
 // identifications, or left with what they brought themselves, while this one has none of it.
 std::uint32_t EditedStreams::as_continuation(const Direction& direction, std::uint32_t place,
                                              const Numbers& candidates) const {
-  if (place == 0 || direction.cause[place - 1] == kNone) return kNone;
-  const std::uint32_t cause = direction.cause[place - 1];
+  const std::uint32_t cause = predecessor(direction, place, candidates);
+  if (cause == kNone) return kNone;
   const std::uint32_t o = direction.outs[place];
-  if (std::ranges::find(candidates, cause) == candidates.end()) return kNone;
-  if (!goes_on(direction.outs[place - 1], direction.outs[place - 1], o)) return kNone;
   for (const std::uint32_t each : candidates) {
     if (each <= cause) continue;
     const std::uint32_t i = direction.ins[each];

@@ -15,7 +15,11 @@ constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4;
 void EditedStreams::settle(Direction& direction) {
   direction.left.assign(direction.ins.size(), {});
   direction.in_doubt.assign(direction.ins.size(), false);
+  direction.largest.assign(direction.map_of_out.empty() ? 0 : direction.map_of_out.back() + 1, 0);
   for (std::uint32_t place = 0; place < direction.outs.size(); ++place) {
+    std::uint32_t& largest = direction.largest[direction.map_of_out[place]];
+    const Shape& shape = matcher_.out_.frames[direction.outs[place]].shape;
+    largest = std::max(largest, shape.payload_length);
     if (direction.undecided[place]) {
       const Places around = near(direction, direction.outs[place]);
       for (std::uint32_t each = around.from; each < around.to; ++each) {
@@ -47,14 +51,23 @@ void EditedStreams::settle_one(Direction& direction, std::uint32_t place) {
     return !matcher_.told_by_identity(i) ||
            matcher_.in_.frames[i].shape.id == matcher_.out_.frames[o].shape.id;
   });
+  // Where others may have left because of it, these may be of the same.
+  const auto not_of_it = [&](std::uint32_t each) {
+    if (direction.in_doubt[place]) direction.undecided[each] = true;
+  };
+  std::for_each(left.begin(), first, not_of_it);
   left.erase(left.begin(), first);
   if (left.empty()) return;
   Regroup group{{i}, {direction.outs[left[0]]}};
   for (std::size_t k = 1; k < left.size(); ++k) {
     const std::uint32_t o = direction.outs[left[k]];
-    if (!goes_on(group.out[0], group.out.back(), o)) continue;
+    if (!goes_on(group.out[0], group.out.back(), o)) {
+      not_of_it(left[k]);
+      continue;
+    }
     if (foreign(direction, left[k]) && !full(direction, left[k], group.out.back())) {
-      maybe_part(i, o);
+      matcher_.result_.perhaps.emplace_back(i, o);
+      maybe_part(o);
       continue;
     }
     group.out.push_back(o);
@@ -69,24 +82,16 @@ void EditedStreams::settle_one(Direction& direction, std::uint32_t place) {
   }
 }
 
-void EditedStreams::maybe_part(std::uint32_t i, std::uint32_t o) {
+void EditedStreams::maybe_part(std::uint32_t o) {
   matcher_.result_.out[o] = Certainty::kAmbiguous;
   matcher_.result_.maybe_part[o] = true;
-  matcher_.result_.perhaps.emplace_back(i, o);
 }
 
 // Whether a segment is as large as any of its connection: what an edit put in behind it had no
 // room.
 bool EditedStreams::full(const Direction& direction, std::uint32_t place, std::uint32_t o) const {
-  const auto length = [&](std::uint32_t each) {
-    return matcher_.out_.frames[each].shape.payload_length;
-  };
-  const std::uint32_t connection = direction.map_of_out[place];
-  for (std::uint32_t each = 0; each < direction.outs.size(); ++each) {
-    if (direction.map_of_out[each] != connection) continue;
-    if (length(direction.outs[each]) > length(o)) return false;
-  }
-  return true;
+  return matcher_.out_.frames[o].shape.payload_length >=
+         direction.largest[direction.map_of_out[place]];
 }
 
 // Whether nothing of it came, and nothing that came was taken out for it: an edit may have put it
@@ -102,6 +107,31 @@ bool EditedStreams::foreign(const Direction& direction, std::uint32_t out_place)
 // Whether a segment has any of the bytes of another.
 bool EditedStreams::brings(const Shape& shape, const Shape& bytes_of) const {
   return before(shape.seq, end_of(bytes_of)) && before(bytes_of.seq, end_of(shape));
+}
+
+// Whether a packet's bytes can have left in another one: nothing that came behind them in the
+// stream left ahead of that, and there is no gap where it begins. Else bytes that are alike may
+// deceive.
+bool EditedStreams::in_its_turn(const Direction& direction, std::uint32_t place,
+                                std::uint32_t carrier) const {
+  const Numbers& left = direction.left[direction.cause[place_of_out_[carrier]]];
+  if (left.empty()) return false;
+  const Shape& came = matcher_.in_.frames[direction.ins[place]].shape;
+  const Shape& begin = matcher_.out_.frames[direction.outs[left[0]]].shape;
+  bool next = true;
+  for (std::uint32_t each = left[0]; each-- > 0;) {
+    const Shape& shape = matcher_.out_.frames[direction.outs[each]].shape;
+    if (shape.payload_length == 0) continue;
+    if (direction.map_of_out[each] != direction.map_of_in[place]) continue;
+    if (next && before(end_of(shape), begin.seq)) return false;
+    next = false;
+    const std::uint32_t other = direction.cause[each];
+    if (other == kNone) continue;
+    if (other <= place) break;
+    const Shape& brought = matcher_.in_.frames[direction.ins[other]].shape;
+    if (!before(brought.seq, end_of(came)) && before(shape.seq, begin.seq)) return false;
+  }
+  return true;
 }
 
 void EditedStreams::settle_without(Direction& direction, std::uint32_t place) {
@@ -124,7 +154,7 @@ void EditedStreams::settle_without(Direction& direction, std::uint32_t place) {
     if (brings(matcher_.in_.frames[direction.ins[cause]].shape, frame.shape)) again = true;
   }
   if (trace.open && carrier == kNone) return;  // it is the last that came
-  if (trace.whole && carrier != kNone && !again) {
+  if (trace.whole && carrier != kNone && !again && in_its_turn(direction, place, carrier)) {
     direction.edited = true;
     merge(i, carrier);
   } else if (direction.edited) {
@@ -177,10 +207,17 @@ void EditedStreams::note_holes(const Direction& direction) {
 // is, or may be a further part of them.
 void EditedStreams::leave_rest(const Direction& direction) {
   for (std::uint32_t place = 0; place < direction.ins.size(); ++place) {
-    if (!direction.in_doubt[place]) matcher_.settled_in_[direction.ins[place]] = true;
+    const std::uint32_t i = direction.ins[place];
+    matcher_.undecided_in_[i] = direction.in_doubt[place];
+    if (!direction.in_doubt[place]) {
+      matcher_.settled_in_[i] = true;
+    } else if (matcher_.in_.frames[i].shape.payload_length != 0) {
+      matcher_.maybe_merged_.push_back(i);
+    }
   }
   for (std::uint32_t place = 0; place < direction.outs.size(); ++place) {
     const std::uint32_t o = direction.outs[place];
+    matcher_.undecided_out_[o] = direction.undecided[place];
     matcher_.settled_out_[o] = true;
     if (!direction.undecided[place]) continue;
     const Places around = near(direction, o);
@@ -188,12 +225,10 @@ void EditedStreams::leave_rest(const Direction& direction) {
     for (std::uint32_t each = around.from; each < around.to && !open; ++each) {
       open = matcher_.result_.in[direction.ins[each]] == Certainty::kUnmatched;
     }
-    if (open) {
-      matcher_.settled_out_[o] = false;
-    } else {
-      for (std::uint32_t each = around.from; each < around.to; ++each) {
-        maybe_part(direction.ins[each], o);
-      }
+    if (open) matcher_.settled_out_[o] = false;
+    for (std::uint32_t each = around.from; each < around.to; ++each) {
+      matcher_.result_.perhaps.emplace_back(direction.ins[each], o);
+      if (!open) maybe_part(o);
     }
   }
 }

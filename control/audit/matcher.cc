@@ -59,6 +59,8 @@ Matcher::Matcher(const Capture& in, const Capture& out, std::vector<std::int64_t
           result_.doubt_of_out);
   settled_in_.assign(in.frames.size(), false);
   settled_out_.assign(out.frames.size(), false);
+  undecided_in_ = settled_in_;
+  undecided_out_ = settled_out_;
   result_.merged = result_.maybe_merged = settled_in_;
   result_.maybe_part = settled_out_;
 }
@@ -76,6 +78,11 @@ Matching Matcher::run() {
   loose_passes();
   Regrouper(*this).run();
   settle_doubts();
+  for (const std::uint32_t i : maybe_merged_) {
+    if (result_.in[i] != Certainty::kUnmatched) continue;
+    result_.in[i] = Certainty::kAmbiguous;
+    result_.maybe_merged[i] = true;
+  }
   return std::move(result_);
 }
 
@@ -191,7 +198,15 @@ void Matcher::loose_passes() {
   }
   map_flows();
   for (const unsigned parts : kLooseOfOwnFlow) run_pass(loose(parts));
+  // Where a stream was edited, equal sequence numbers are chance.
+  const auto in_open = in_open_;
+  const auto out_open = out_open_;
+  std::erase_if(in_open_, [&](std::uint32_t i) { return undecided_in_[i]; });
+  std::erase_if(out_open_, [&](std::uint32_t o) { return undecided_out_[o]; });
   run_pass({.parts = kIdentity | kSequence, .scope = Scope::kOwnFlow});
+  in_open_ = in_open;
+  out_open_ = out_open;
+  compact();
   if (!sided_) return;
   for (const unsigned parts :
        {kAll & ~kSource, kAll & ~kDestination, kAll & ~(kSource | kDestination)}) {

@@ -150,7 +150,9 @@ class Matcher {
   std::vector<std::uint64_t> in_tuple_, out_tuple_;  // hashes
   std::vector<std::uint64_t> mapped_;                // what a packet's tuple becomes
   std::vector<bool> is_mapped_;
-  std::vector<bool> settled_in_, settled_out_;  // not in doubt with the rest of their flow
+  std::vector<bool> undecided_in_, undecided_out_;  // by EditedStreams
+  std::vector<bool> settled_in_, settled_out_;      // not in doubt with the rest of their flow
+  std::vector<std::uint32_t> maybe_merged_;         // if nothing else becomes of them
   // Of one pass.
   std::vector<std::uint64_t> slots_;
   std::vector<std::uint32_t> slot_group_;

@@ -32,7 +32,9 @@ std::uint64_t Matcher::key_out(const Pass& pass, std::uint32_t o) const {
 
 // Whether so little of this packet is telling that the pass says nothing about it.
 bool Matcher::may_pass(const Pass& pass, const Shape& shape) const {
-  if (pass.needs_telling && shape.payload_length < kTelling &&
+  // Where all of a flow is in doubt, any payload is.
+  const std::uint32_t telling = pass.parts == 0 ? 1 : kTelling;
+  if (pass.needs_telling && shape.payload_length < telling &&
       (shape.kind != Kind::kTcp || (pass.parts & kSequence) == 0)) {
     return false;
   }
