@@ -69,7 +69,6 @@ void begin(Worker& worker, const test::Pool& pool, SinkPort& inside, SegmentPort
 }
 
 void HttpAgainstHyperscan(benchmark::State& state) {
-  constexpr std::uint32_t kBatch = SegmentPort::kBatch;
   const auto patterns = in_tenths(rare_patterns(static_cast<std::uint32_t>(state.range(0))));
   test::Pool mbufs(2 * SegmentPort::kSegments - 1);
   SinkPort inside;
@@ -78,9 +77,6 @@ void HttpAgainstHyperscan(benchmark::State& state) {
   Worker::Options options;
   options.max_sessions = 1024;
   options.check_claims = false;
-  RoundTimes through_worker;
-  RoundTimes through_http;
-  RoundTimes through_scan;
   Chain chain = test::chain_of(chain_with(patterns));
   Timed* const timed = Timed::in(chain, 0);
   Worker worker(std::move(chain), inside, outside, mbufs.get(), options);
@@ -88,42 +84,15 @@ void HttpAgainstHyperscan(benchmark::State& state) {
   Instant now{std::chrono::seconds(1)};
   begin(worker, mbufs, inside, outside, now);
   outside.start();
-  const std::uint64_t read = timed->payload_bytes_read().value_or(0);
-  const std::uint64_t forwarded = worker.ledger().total().forwarded;
-  const auto run_worker = [&] {
-    const std::uint64_t before = timed->cycles;
-    through_worker.time([&] { worker.run_once(now += std::chrono::microseconds(10)); });
-    through_http.add(timed->cycles - before);
-  };
-  const auto run_alone = [&] { through_scan.time([&] { alone.scan_batch(outside); }); };
-  bool worker_first = false;
-  for (auto _ : state) {
-    worker_first = !worker_first;
-    if (worker_first) run_worker();
-    run_alone();
-    if (!worker_first) run_worker();
-  }
-  const auto batches = static_cast<std::uint64_t>(state.iterations());
+  const bool all = AgainstScan{worker, *timed, outside, alone}.run(state, "http", now);
   std::uint64_t scanned = 0;
   for (const auto& [name, value] : timed->inner().findings()) {
     if (name == "bytes scanned") scanned = value;
   }
-  if (timed->payload_bytes_read() != read + batches * kBatch * SegmentPort::kBytes ||
-      scanned != batches * kBatch * SegmentPort::kBytes ||
-      worker.ledger().total().forwarded != forwarded + batches * kBatch || alone.matches() != 0) {
+  const auto packets = static_cast<std::uint64_t>(state.iterations()) * SegmentPort::kBatch;
+  if (!all || scanned != packets * SegmentPort::kBytes) {
     state.SkipWithError("not every byte was scanned and forwarded");
   }
-  const double gbits =
-      kBatch * SegmentPort::kBytes * 8.0 * static_cast<double>(rte_get_tsc_hz()) / 1e9;
-  const double scan = through_scan.median();
-  const double http = through_http.median();
-  const double whole = through_worker.median();
-  state.counters["scan_gbit_s"] = gbits / scan;
-  state.counters["http_gbit_s"] = gbits / http;
-  state.counters["worker_gbit_s"] = gbits / whole;
-  state.counters["http_share"] = scan / http;
-  state.counters["worker_share"] = scan / whole;
-  state.counters["cycles"] = (http - scan) / kBatch;
 }
 BENCHMARK(HttpAgainstHyperscan)->ArgName("patterns")->Arg(10)->Arg(200)->Arg(2000);
 

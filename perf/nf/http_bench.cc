@@ -71,14 +71,10 @@ class Alone {
   }
 
  private:
-  struct Sink final : MatchSink {
-    void matched(std::uint32_t) override { ++count; }
-    std::uint64_t count = 0;
-  };
   PatternDatabase database_;
   StreamPool pool_;
   Scratch scratch_;
-  Sink sink_;
+  MatchCount sink_;
 };
 
 // One connection whose receiver's numbers are what it was sent.

@@ -114,4 +114,38 @@ void ScanAlone::scan_batch(const SegmentPort& port) {
   }
 }
 
+bool AgainstScan::run(benchmark::State& state, const std::string& name, Instant now) {
+  const std::uint64_t read = timed.payload_bytes_read().value_or(0);
+  const std::uint64_t forwarded = worker.ledger().total().forwarded;
+  RoundTimes through_worker;
+  RoundTimes through_function;
+  RoundTimes through_scan;
+  const auto run_worker = [&] {
+    const std::uint64_t before = timed.cycles;
+    through_worker.time([&] { worker.run_once(now += std::chrono::microseconds(10)); });
+    through_function.add(timed.cycles - before);
+  };
+  bool worker_first = false;
+  for (auto _ : state) {
+    worker_first = !worker_first;
+    if (worker_first) run_worker();
+    through_scan.time([&] { alone.scan_batch(segments); });
+    if (!worker_first) run_worker();
+  }
+  constexpr double kBits = SegmentPort::kBatch * SegmentPort::kBytes * 8.0;
+  const double gbits = kBits * static_cast<double>(rte_get_tsc_hz()) / 1e9;
+  const double scan = through_scan.median();
+  const double function = through_function.median();
+  const double whole = through_worker.median();
+  state.counters["scan_gbit_s"] = gbits / scan;
+  state.counters[name + "_gbit_s"] = gbits / function;
+  state.counters["worker_gbit_s"] = gbits / whole;
+  state.counters[name + "_share"] = scan / function;
+  state.counters["worker_share"] = scan / whole;
+  state.counters["cycles"] = (function - scan) / SegmentPort::kBatch;
+  const auto packets = static_cast<std::uint64_t>(state.iterations()) * SegmentPort::kBatch;
+  return timed.payload_bytes_read() == read + packets * SegmentPort::kBytes &&
+         worker.ledger().total().forwarded == forwarded + packets && alone.matches() == 0;
+}
+
 }  // namespace glassbox::perf

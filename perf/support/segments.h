@@ -4,6 +4,7 @@
 // connections in order, Hyperscan alone, and times of which the median counts.
 #pragma once
 
+#include <benchmark/benchmark.h>
 #include <rte_cycles.h>
 
 #include <algorithm>
@@ -144,6 +145,11 @@ class SinkPort final : public Port {
   std::size_t gone_ = 0;
 };
 
+struct MatchCount final : MatchSink {
+  void matched(std::uint32_t) override { ++count; }
+  std::uint64_t count = 0;
+};
+
 // hs_scan_stream alone, over a stream for each connection of a SegmentPort.
 class ScanAlone {
  public:
@@ -153,16 +159,23 @@ class ScanAlone {
   std::uint64_t matches() const { return sink_.count; }
 
  private:
-  struct Sink final : MatchSink {
-    void matched(std::uint32_t) override { ++count; }
-    std::uint64_t count = 0;
-  };
   PatternDatabase database_;
   StreamPool pool_;
   Scratch scratch_;
-  Sink sink_;
+  MatchCount sink_;
   std::vector<std::uint32_t> streams_;
   std::uint32_t next_ = 0;
+};
+
+// Batches through a worker, of whose chain `timed` is a function, and through Hyperscan alone, in
+// turns. `name`_share, worker_share: throughput of Hyperscan alone; cycles: a packet, of the
+// function's process() beyond the scan. False: not every byte was read and every packet forwarded.
+struct AgainstScan {
+  Worker& worker;
+  Timed& timed;
+  const SegmentPort& segments;
+  ScanAlone& alone;
+  bool run(benchmark::State& state, const std::string& name, Instant now);
 };
 
 }  // namespace glassbox::perf
