@@ -66,7 +66,6 @@ bool StreamEditor::process_plain(Packet& packet, StreamHalf& half, StreamHalf& p
       settle({packet, half, peer, client, context, segment, ack, news, false}, cursor, sequence);
       return true;
     }
-    half.repeats = 0;
   }
   if (delta != 0) context.edit(packet).set_tcp_seq(sequence + static_cast<std::uint32_t>(delta));
   if (length == 0 && !half.passes() && (half.flags & kStreamWatched) == 0) return true;

@@ -209,6 +209,19 @@ TEST_F(StreamEdit, SendersWithoutSackGetPlainDuplicates) {
   EXPECT_EQ(early[0].tcp_options, Bytes());
 }
 
+// A gap in what came by, not in what its receiver has: nothing behind it can be read.
+TEST_F(StreamEdit, GapIsGivenUpWithTheAcknowledgementThatTellsOfIt) {
+  open({.edits = {{100, 2, "edited"}}});
+  up(0, "abcdef");
+  ack(6);
+  ack(50);
+  const std::string rest(80, 'x');
+  const std::vector<Seen> sent = up(60, rest);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].text(), rest);
+  EXPECT_EQ(sent[0].seq, 1001u + 60);
+}
+
 // --- what a sender that can send nothing else repeats ------------------------------------------
 
 TEST_F(StreamEdit, WhatIsKeptBackLeavesWhenItsSenderCanDoNothingButRepeatIt) {
