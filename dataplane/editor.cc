@@ -81,23 +81,17 @@ AddressRewrite AddressRewrite::between(const Tuple& before, const Tuple& after, 
   return made;
 }
 
-void AddressRewrite::apply_without_udp(Packet& packet, Ledger& ledger) const {
-  std::uint8_t* transport = rte_pktmbuf_mtod_offset(packet.mbuf, std::uint8_t*, packet.l4);
-  const ChecksumDelta delta(transport_delta);
-  if (packet.has(kTcp)) {
-    store(transport + 2 * static_cast<std::uint32_t>(end), port);
-    update(transport + kTcpChecksum, delta);
-  } else if (packet.has(kQuery)) {
-    store(transport + kIcmpIdent, port);
-    update(transport + kIcmpChecksum, delta);
-  } else {
-    if ((flags & kChangesAddress) == 0) return;
-    // A later fragment: the address alone.
-    FieldSet fields;
-    fields.insert(end == End::kSource ? Field::kIpSrc : Field::kIpDst);
-    return ledger.edited(ledger.intern(ledger.effects()[effect].function, fields), packet);
+EffectId AddressRewrite::apply_to_other(Packet& packet, Ledger& ledger) const {
+  if (packet.has(kQuery)) {
+    std::uint8_t* icmp = rte_pktmbuf_mtod_offset(packet.mbuf, std::uint8_t*, packet.l4);
+    store(icmp + kIcmpIdent, port);
+    update(icmp + kIcmpChecksum, ChecksumDelta(transport_delta));
+    return effect;
   }
-  ledger.edited(effect, packet);
+  if ((flags & kChangesAddress) == 0) return kNone;
+  // A later fragment: the address alone.
+  const FieldSet fields = FieldSet::of(end == End::kSource ? Field::kIpSrc : Field::kIpDst);
+  return ledger.intern(ledger.effects()[effect].function, fields);
 }
 
 // --- checksums that follow ---------------------------------------------------------------------

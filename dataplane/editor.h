@@ -12,6 +12,7 @@
 
 #include <netinet/in.h>
 #include <rte_ip.h>
+#include <rte_tcp.h>
 #include <rte_udp.h>
 
 #include <span>
@@ -72,11 +73,15 @@ struct AddressRewrite {
   static AddressRewrite between(const Tuple& before, const Tuple& after, End end,
                                 FunctionId function, Ledger& ledger);
   bool changes() const { return (flags & (kChangesAddress | kChangesPort)) != 0; }
-  // The packet has kIpv4 and one of kTcp, kUdp, kIcmp|kQuery, or is a later fragment.
-  void apply(Packet& packet, Ledger& ledger) const;
+  // The packet has kIpv4 and one of kTcp, kUdp, kIcmp|kQuery, or is a later fragment. `books`: the
+  // Ledger, or an EffectRun.
+  template <typename Books>
+  void apply(Packet& packet, Books& books) const;
 
  private:
-  void apply_without_udp(Packet& packet, Ledger& ledger) const;
+  // Behind the IP header of what is neither TCP nor UDP. The effect, or kNone.
+  static constexpr EffectId kNone = UINT16_MAX;
+  EffectId apply_to_other(Packet& packet, Ledger& ledger) const;
 };
 static_assert(sizeof(AddressRewrite) == 14);
 
@@ -96,18 +101,29 @@ inline void AddressRewrite::set(Endpoint before, Endpoint after, End which, std:
                                     (before.port != after.port) * kChangesPort);
 }
 
-inline void AddressRewrite::apply(Packet& packet, Ledger& ledger) const {
+template <typename Books>
+inline void AddressRewrite::apply(Packet& packet, Books& books) const {
   if (!changes()) return;
   auto* data = rte_pktmbuf_mtod(packet.mbuf, std::uint8_t*);
   auto* ip = reinterpret_cast<rte_ipv4_hdr*>(data + packet.l3);
   const auto which = static_cast<std::uint32_t>(end);
   std::memcpy(reinterpret_cast<std::uint8_t*>(&ip->src_addr) + 4 * which, address.data(), 4);
   ip->hdr_checksum = ChecksumDelta(ip_delta).apply_to(ip->hdr_checksum);
-  if (!packet.has(kUdp)) return apply_without_udp(packet, ledger);
-  auto* udp = reinterpret_cast<rte_udp_hdr*>(data + packet.l4);
-  std::memcpy(reinterpret_cast<std::uint8_t*>(udp) + 2 * which, &port, 2);
-  udp->dgram_cksum = udp_checksum_after(udp->dgram_cksum, ChecksumDelta(transport_delta));
-  ledger.edited(effect, packet);
+  std::uint8_t* transport = data + packet.l4;
+  if (packet.has(kUdp)) {
+    std::memcpy(transport + 2 * which, &port, 2);
+    auto* udp = reinterpret_cast<rte_udp_hdr*>(transport);
+    udp->dgram_cksum = udp_checksum_after(udp->dgram_cksum, ChecksumDelta(transport_delta));
+  } else if (packet.has(kTcp)) {
+    std::memcpy(transport + 2 * which, &port, 2);
+    auto* tcp = reinterpret_cast<rte_tcp_hdr*>(transport);
+    tcp->cksum = ChecksumDelta(transport_delta).apply_to(tcp->cksum);
+  } else {
+    const EffectId other = apply_to_other(packet, books.ledger());
+    if (other != kNone) books.edited(other, packet);
+    return;
+  }
+  books.edited(effect, packet);
 }
 
 class Editor {

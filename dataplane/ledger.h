@@ -60,6 +60,11 @@ struct Tally {
     ++packets;
     bytes += length;
   }
+  Tally& operator+=(const Tally& other) {
+    packets += other.packets;
+    bytes += other.bytes;
+    return *this;
+  }
 };
 
 // By side: of arrival for the first group, of departure for the second.
@@ -101,6 +106,10 @@ class Ledger {
       observer_->edited(packet, entry.function, entry.fields);
     }
   }
+  // So many of one side at once, while nobody observes (EffectRun).
+  void edited(EffectId effect, Side side, const Tally& packets) {
+    effects_[effect].by_side[index_of(side)] += packets;
+  }
   void dropped(FunctionId function, ReasonId reason, const Packet& packet) {
     if constexpr (!kBooks) return;
     drops_[function][reason][index_of(packet.ingress)].add(packet.length());
@@ -126,6 +135,7 @@ class Ledger {
 
   void observe(Observer* observer) { observer_ = observer; }
   Observer* observer() const { return observer_; }
+  Ledger& ledger() { return *this; }
 
  private:
   EffectId find_or_add(FunctionId function, const FieldSet& fields);

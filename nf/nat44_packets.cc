@@ -2,36 +2,20 @@
 //
 // The path of every packet through nat44. An established packet takes its direction's rewrite and
 // nothing else; all that needs a second look leaves by process_specially().
-#include <rte_tcp.h>
-
 #include <algorithm>
 
+#include "dataplane/effect_run.h"
 #include "nf/nat44.h"
 
 namespace glassbox {
 namespace {
-
-// AddressRewrite::apply() for TCP, without a call on the way.
-inline void apply_to_tcp(const AddressRewrite& rewrite, Packet& packet, Ledger& ledger) {
-  if (!rewrite.changes()) return;
-  auto* data = rte_pktmbuf_mtod(packet.mbuf, std::uint8_t*);
-  auto* ip = reinterpret_cast<rte_ipv4_hdr*>(data + packet.l3);
-  auto* tcp = reinterpret_cast<rte_tcp_hdr*>(data + packet.l4);
-  const auto which = static_cast<std::uint32_t>(rewrite.end);
-  std::memcpy(reinterpret_cast<std::uint8_t*>(&ip->src_addr) + 4 * which, rewrite.address.data(),
-              4);
-  ip->hdr_checksum = ChecksumDelta(rewrite.ip_delta).apply_to(ip->hdr_checksum);
-  std::memcpy(reinterpret_cast<std::uint8_t*>(tcp) + 2 * which, &rewrite.port, 2);
-  tcp->cksum = ChecksumDelta(rewrite.transport_delta).apply_to(tcp->cksum);
-  ledger.edited(rewrite.effect, packet);
-}
 
 std::uint8_t direction_of(const Packet& packet) { return packet.flow->direction(); }
 
 }  // namespace
 
 void Nat44::process(PacketBatch& batch, Context& context) {
-  Ledger& ledger = context.ledger();
+  EffectRun run(context.ledger());
   const std::uint16_t offset = context.sessions().layout().slot(context.self()).direction_offset;
   for (Packet* packet : batch) {
     if (packet->flow == nullptr) [[unlikely]] {
@@ -43,11 +27,7 @@ void Nat44::process(PacketBatch& batch, Context& context) {
                        ((packet->flags & kRelated) == 0) &
                        ((packet->tcp_flags & kTcpTurningPoints) == 0);
     if (plain) [[likely]] {
-      if (packet->has(kTcp)) {
-        apply_to_tcp(rewrite, *packet, ledger);
-      } else {
-        rewrite.apply(*packet, ledger);
-      }
+      rewrite.apply(*packet, run);
     } else {
       process_specially(*packet, context);
     }

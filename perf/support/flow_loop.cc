@@ -200,6 +200,7 @@ std::string FlowLoop::fault() {
 
 // Where windows are tracked every TCP flow has a tracker, and elsewhere none has.
 std::string FlowLoop::tracker_fault() {
+  if (!kBooks) return {};
   for (FunctionId f = 0; f < worker_->chain().size(); ++f) {
     const FunctionSpec& spec = worker_->chain()[f]->spec();
     for (std::size_t kind = 0; kind < spec.kinds.size(); ++kind) {

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <set>
 #include <vector>
 
+#include "dataplane/effect_run.h"
 #include "tests/support/mbufs.h"
 
 namespace glassbox::test {
@@ -94,6 +96,56 @@ TEST_F(LedgerTest, ObserverIsToldWhatIsCounted) {
   EXPECT_EQ(watch.editors, std::vector<FunctionId>{4});
   EXPECT_EQ(watch.last, fields);
   EXPECT_EQ(watch.drops.size(), 1u);
+}
+
+TEST_F(LedgerTest, RunsOfEffectsAddUpToTheirPackets) {
+  std::vector<EffectId> effects;
+  for (const Field field : {Field::kIpTtl, Field::kIpSrc, Field::kUdpSrcPort, Field::kData}) {
+    effects.push_back(ledger_.intern(1, FieldSet::of(field)));
+  }
+  std::mt19937 random(7);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::array<Tally, kSides>> expected;
+    for (const EffectId effect : effects) expected.push_back(ledger_.effects()[effect].by_side);
+    const unsigned stickiness = random() % 8;  // 0: runs of one
+    {
+      EffectRun run(ledger_);
+      std::size_t which = 0;
+      for (unsigned i = random() % 100; i > 0; --i) {
+        if (random() % (stickiness + 1) == 0) which = random() % effects.size();
+        if (random() % (stickiness + 1) == 0) packet_.ingress = opposite(packet_.ingress);
+        packet_.mbuf->pkt_len = 60 + random() % 1400;
+        run.edited(effects[which], packet_);
+        expected[which][index_of(packet_.ingress)].add(packet_.length());
+      }
+    }
+    for (std::size_t i = 0; i < effects.size(); ++i) {
+      for (std::size_t side = 0; side < kSides; ++side) {
+        const Tally& tally = ledger_.effects()[effects[i]].by_side[side];
+        ASSERT_EQ(tally.packets, expected[i][side].packets) << "round " << round;
+        ASSERT_EQ(tally.bytes, expected[i][side].bytes) << "round " << round;
+      }
+    }
+  }
+}
+
+TEST_F(LedgerTest, ObserverIsToldOfEachPacketOfARunAtOnce) {
+  struct Count : Observer {
+    void edited(const Packet&, FunctionId, const FieldSet&) override { ++packets; }
+    int packets = 0;
+  } count;
+  const EffectId effect = ledger_.intern(1, FieldSet::of(Field::kIpTtl));
+  ledger_.observe(&count);
+  {
+    EffectRun run(ledger_);
+    for (int i = 1; i <= 3; ++i) {
+      run.edited(effect, packet_);
+      EXPECT_EQ(count.packets, i);
+    }
+  }
+  ledger_.observe(nullptr);
+  EXPECT_EQ(count.packets, 3);
+  EXPECT_EQ(ledger_.effects()[effect].by_side[index_of(Side::kOutside)].packets, 3u);
 }
 
 TEST(Balance, EquationsHoldOverBothSidesTogether) {
