@@ -156,6 +156,7 @@ Worker::Options worker_options(const Config& config, bool complete_checksums) {
   options.fragment_lifetime = config.dataplane.fragment_lifetime;
   options.seed = config.dataplane.seed;
   options.complete_checksums = complete_checksums;
+  options.long_turn = Worker::kLongTurn;
   return options;
 }
 

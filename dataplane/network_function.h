@@ -12,7 +12,7 @@
 //              a function never looks a flow up.
 //   retire()   its slot in a session ends.
 //   forget()   one kind of its state is wiped (the forgetting experiment, `ctl forget`).
-//   tick()     once a turn, for timers of its own, with bounded work.
+//   tick()     once a turn, for timers of its own, with bounded work; reclaim(): more of the same.
 //
 // A function is given the time; it does not read a clock. On the datapath it does not allocate from
 // the heap, lock, log, throw or make system calls.
@@ -165,6 +165,8 @@ class Context {
   Ledger& ledger() const { return ledger_; }
   SessionTable& sessions() const { return sessions_; }
   rte_mempool* pool() const;
+  // Entries that tick() may end, beyond as many as have been made since the last one.
+  std::uint32_t tick_budget() const;
   // How many wipes there have been: chance is keyed by it (measurement.md 2).
   std::uint64_t epoch() const;
 
@@ -259,6 +261,12 @@ class NetworkFunction {
   virtual void start(Context& context) { (void)context; }
   // Bounded work; called once a turn before packets.
   virtual void tick(Context& context) { (void)context; }
+  // The turn has time left: ends `most` more of the entries that have run out, as tick() does.
+  // Returns how many there were.
+  virtual std::uint32_t reclaim(std::uint32_t most, Context& context) {
+    (void)most, (void)context;
+    return 0;
+  }
   // Everything due by now, without a bound: before a report is written.
   virtual void settle(Context& context) { tick(context); }
   // When tick() has something to do at the latest; kNever: nothing. For virtual time.

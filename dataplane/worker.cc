@@ -12,9 +12,13 @@
 namespace glassbox {
 namespace {
 
-// Entries that the wheel may ask in one turn beyond those that the turn before has opened: few, so
-// that no turn takes much longer than another when a million sessions run out at once.
+// Entries of a kind that a turn may ask beyond those that the turn before has opened, when a
+// million run out at once: few, so that no turn takes much longer than another.
 constexpr std::uint32_t kExpiryBudget = 64;
+// Where turns take time: at least so many, whatever the turn has taken, and at most so many.
+constexpr std::uint32_t kLeastExpiry = 8;
+constexpr std::uint32_t kMostExpiry = 96;
+constexpr std::uint32_t kExpiryGroup = 16;  // asked between two looks at the clock
 constexpr std::size_t kEntrantReserve = 4096;
 
 SessionLayout layout_of(const Chain& chain) {
@@ -70,7 +74,9 @@ Worker::Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, cons
       ports_{&inside, &outside},
       pool_(pool),
       options_(options),
-      link_(inside.link()) {
+      link_(inside.link()),
+      long_turn_(static_cast<std::uint64_t>(options.long_turn.count()) * rte_get_tsc_hz() /
+                 std::nano::den) {
   assert(chain_.size() < kDataplane);
   const SessionLayout layout = layout_of(chain_);
   sessions_ = std::make_unique<SessionTable>(layout, layout.empty() ? 1 : options.max_sessions,
@@ -113,19 +119,41 @@ void Worker::begin_turn(Instant now) {
 }
 
 std::uint32_t Worker::run_once(Instant now) {
+  const std::uint64_t began = long_turn_ != 0 ? rte_rdtsc() : 0;
   begin_turn(now);
   const std::uint64_t before = next_id_;
   receive(Side::kInside, now_);
   receive(Side::kOutside, now_);
   end_turn(now_);
+  if (long_turn_ != 0) reclaim(began + long_turn_);
   return static_cast<std::uint32_t>(next_id_ - before);
+}
+
+// Ends what has run out while the turn has time for it. The packets have left: they do not wait.
+void Worker::reclaim(std::uint64_t until) {
+  bool more = true;
+  for (std::uint32_t asked = 0; more && asked < kMostExpiry; asked += kExpiryGroup) {
+    if (rte_rdtsc() >= until) break;
+    more = sessions_->advance(now_, kExpiryGroup) == kExpiryGroup;
+    for (std::size_t i = 0; i < chain_.size(); ++i) {
+      Context context(*this, static_cast<FunctionId>(i), now_);
+      more |= chain_[i]->reclaim(kExpiryGroup, context) == kExpiryGroup;
+    }
+  }
+  // What functions have sent on its way as their sessions ended.
+  if (!entrants_.empty() || !ended_.empty()) end_turn(now_);
+}
+
+std::uint32_t Context::tick_budget() const {
+  return worker_.long_turn_ != 0 ? kLeastExpiry : kExpiryBudget;
 }
 
 // Keeps up with any rate of new sessions.
 std::uint32_t Worker::expiry_budget() {
   const std::uint64_t opened = sessions_->census().created_total();
   const std::uint64_t fresh = opened - std::exchange(opened_before_, opened);
-  return kExpiryBudget + static_cast<std::uint32_t>(std::min<std::uint64_t>(fresh, 2 * kMaxBatch));
+  const std::uint32_t budget = long_turn_ != 0 ? kLeastExpiry : kExpiryBudget;
+  return budget + static_cast<std::uint32_t>(std::min<std::uint64_t>(fresh, 2 * kMaxBatch));
 }
 
 void Worker::expire_fragments() {

@@ -4,8 +4,8 @@
 // batch through the chain, transmit, settle the books. Run to completion; nothing is shared with
 // other workers.
 //
-// run_once(now) is the whole loop body and never reads a clock; a live port's loop calls it with
-// the TSC's time, a replay with the capture's.
+// run_once(now) is the whole loop body; a live port's loop calls it with the TSC's time, a replay
+// with the capture's. It reads no clock, but to see whether a turn has taken long (long_turn).
 #pragma once
 
 #include <memory>
@@ -50,7 +50,13 @@ class Worker final : public SlotOwner {
     bool check_claims = GLASSBOX_CHECK_CLAIMS != 0;
     // Live ports whose peer leaves checksums for a NIC to complete (veth, tap).
     bool complete_checksums = false;
+    // Where turns take time (kLongTurn): entries that have run out are ended behind the packets,
+    // until the turn is as old as this. A turn that was interrupted leaves them to the next. 0:
+    // turns take none (virtual time); so many entries a turn, ahead of the packets.
+    Nanos long_turn{};
   };
+  // Four times what 128 packets take.
+  static constexpr Nanos kLongTurn = std::chrono::microseconds(16);
 
   Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, const Options& options);
   ~Worker();
@@ -143,6 +149,7 @@ class Worker final : public SlotOwner {
   static bool join_established(Packet& packet, FlowSide* flow, std::uint32_t key_offset);
   bool join_found(std::uint16_t i, std::uint32_t key_offset);
   std::uint32_t expiry_budget();
+  void reclaim(std::uint64_t until);
   // Everything but a live session of an established IPv4 flow. False: the packet has left.
   bool resolve(Packet& packet);
   // `hash` becomes that of the packet's key.
@@ -232,6 +239,7 @@ class Worker final : public SlotOwner {
   std::uint16_t accepted_ = 0;
   std::uint16_t passed_ = 0;
   std::vector<SessionId> ended_;
+  std::uint64_t long_turn_;          // in cycles of the TSC
   std::uint64_t opened_before_ = 0;  // sessions, until the turn before
   std::uint64_t next_id_ = 1;
   std::uint64_t next_born_ = Packet::kBornHere + 1;

@@ -59,6 +59,7 @@ class Nat44 final : public NetworkFunction {
   void retire(SessionId session, Ending why, Instant when, Context& context) override;
   void forget(std::size_t kind, Context& context) override;
   void tick(Context& context) override;
+  std::uint32_t reclaim(std::uint32_t most, Context& context) override;
   void settle(Context& context) override;
   Instant next_due() const override { return mappings_.next_due(); }
   Census* census(std::size_t index) override;

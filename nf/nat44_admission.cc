@@ -277,12 +277,15 @@ void Nat44::forget_sessions(bool with_keys, Context& context) {
 
 // Keeps up with any rate of new mappings, and a few more.
 void Nat44::tick(Context& context) {
-  constexpr std::uint32_t kBudget = 64;
   constexpr std::uint64_t kMostMade = 2 * kMaxBatch;  // in a turn, but for what a wipe restarts
   const std::uint64_t made = mappings_.mapping_census().created_total();
   const std::uint64_t fresh = made - std::exchange(made_before_, made);
   mappings_.advance(context.now(),
-                    kBudget + static_cast<std::uint32_t>(std::min(fresh, kMostMade)));
+                    context.tick_budget() + static_cast<std::uint32_t>(std::min(fresh, kMostMade)));
+}
+
+std::uint32_t Nat44::reclaim(std::uint32_t most, Context& context) {
+  return mappings_.advance(context.now(), most);
 }
 
 void Nat44::settle(Context& context) { mappings_.settle(context.now()); }

@@ -316,7 +316,7 @@ void Mappings::unschedule(Index mapping) {
   record(mapping).list = {};
 }
 
-void Mappings::advance(Instant now, std::uint32_t budget) {
+std::uint32_t Mappings::advance(Instant now, std::uint32_t budget) {
   const auto foresee = [&](std::span<const std::uint32_t> soon) {
     for (const std::uint32_t mapping : soon) __builtin_prefetch(&record(mapping), 1);
     for (const std::uint32_t mapping : soon) {
@@ -326,7 +326,7 @@ void Mappings::advance(Instant now, std::uint32_t budget) {
       by_external_.prefetch_for_insert(hash_external(ending.external()));
     }
   };
-  wheel_.advance(
+  return wheel_.advance(
       now, budget, [&](std::uint32_t mapping) { return on_due(mapping, now); }, foresee);
 }
 

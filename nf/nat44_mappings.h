@@ -139,7 +139,7 @@ class Mappings {
   void forget(Part part, std::uint64_t chance, Instant now);
 
   // Reclaims what is due, `budget` records at most.
-  void advance(Instant now, std::uint32_t budget);
+  std::uint32_t advance(Instant now, std::uint32_t budget);
   void settle(Instant now);
   Instant next_due() const { return wheel_.next_due(); }
 

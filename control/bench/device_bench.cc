@@ -37,6 +37,7 @@ Worker::Options worker_options(const Config& config) {
   options.fragment_lifetime = config.dataplane.fragment_lifetime;
   options.seed = config.dataplane.seed;
   options.check_claims = false;
+  options.long_turn = Worker::kLongTurn;
   return options;
 }
 

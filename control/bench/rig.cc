@@ -33,6 +33,7 @@ Worker::Options worker_options(const Config& config) {
   options.fragment_lifetime = config.dataplane.fragment_lifetime;
   options.seed = config.dataplane.seed;
   options.check_claims = false;  // in a checking build, too: it would be what is measured
+  options.long_turn = Worker::kLongTurn;
   return options;
 }
 
