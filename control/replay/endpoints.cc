@@ -26,15 +26,6 @@ bool from_inside_end(const CapturedFlow& flow, std::size_t direction) {
   return (flow.initiator_side == Side::kInside) == (direction == 0);
 }
 
-// Words, not calls: asked for every delivery.
-bool same(std::uint32_t a, const IpAddress& b) {
-  return b.version == 4 && std::memcmp(b.bytes.data(), &a, 4) == 0;
-}
-
-bool same(const std::array<std::uint8_t, 16>& a, const IpAddress& b) {
-  return b.version == 6 && std::memcmp(b.bytes.data(), a.data(), 16) == 0;
-}
-
 // Where a host that has received so far stands, at a boundary of the stream as sent: behind what
 // was inserted there, if it has that.
 StreamPosition seen_from(const Endpoints::Stream& stream, StreamPosition sent) {
@@ -207,19 +198,19 @@ bool Endpoints::is_addressed(const Key& key, const Flow& flow, const CapturedFlo
   const IpAddress& source = along ? opener.source : opener.destination;
   const IpAddress& destination = along ? opener.destination : opener.source;
   // An error's own destination is the source of what it quotes, and so is the key's.
-  receipt.misdelivered = !same(key.destination, destination);
+  receipt.misdelivered = !is_same(key.destination, destination);
   if (receipt.misdelivered) return false;
   if (delivery.egress == Side::kInside) {
     const std::uint16_t source_port = along ? opener.source_port : opener.destination_port;
     const std::uint16_t destination_port = along ? opener.destination_port : opener.source_port;
-    return same(key.source, source) && key.source_port == rte_cpu_to_be_16(source_port) &&
+    return is_same(key.source, source) && key.source_port == rte_cpu_to_be_16(source_port) &&
            key.destination_port == rte_cpu_to_be_16(destination_port) &&
            key.protocol == opener.protocol;
   }
   if (!is_segment(*delivery.packet) || !from_inside_end(captured, receipt.direction)) return true;
   const std::optional<Face>& known = flow.outside.known();
   return !known ||
-         (same(key.source, known->address) && key.source_port == rte_cpu_to_be_16(known->port));
+         (is_same(key.source, known->address) && key.source_port == rte_cpu_to_be_16(known->port));
 }
 
 void Endpoints::take_segment(Flow& flow, const Delivery& delivery, Receipt& receipt) {

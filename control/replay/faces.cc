@@ -27,6 +27,16 @@ std::uint32_t word_at(const Packet& packet, std::uint32_t offset) {
   return value;
 }
 
+// Most packets come from where the one before came from.
+bool is_from(const Packet& packet, const Face& face) {
+  if (packet.has(kIpv4)) {
+    return packet.key4.source_port == rte_cpu_to_be_16(face.port) &&
+           is_same(packet.key4.source, face.address);
+  }
+  return packet.key6.source_port == rte_cpu_to_be_16(face.port) &&
+         is_same(packet.key6.source, face.address);
+}
+
 // Whether it may be a query or an answer at all: most packets are neither.
 bool may_be_query(const Packet& packet, const Tuple& opener) {
   if (packet.has(kQuery)) return true;
@@ -136,16 +146,17 @@ void OutsideView::see(const Packet& delivered, const CapturedFlow& flow, std::si
                       bool shown) {
   watch_quic(delivered, sender);
   if (!shown || !delivered.has(kKeyed) || delivered.has(kRelated)) return;
-  const Tuple tuple = delivered.arriving_tuple();
-  Face face{tuple.source, tuple.source_port};
   // The identifier of a query that came from the outside is the outside host's own.
-  if (delivered.has(kQuery) && sender == 1) face.port = tuple.destination_port;
-  if (!first_) first_ = face;
-  last_ = face;
+  const bool of_host = delivered.has(kQuery) && sender == 1;
+  if (of_host || !last_ || !is_from(delivered, *last_)) {
+    const Tuple tuple = delivered.arriving_tuple();
+    last_ = Face{tuple.source, of_host ? tuple.destination_port : tuple.source_port};
+    if (!first_) first_ = last_;
+  }
   if (sender != 0 || !may_be_query(delivered, flow.opener)) return;
   if (const auto id = query_id(delivered, flow.opener, false)) {
     if (queries_.size() == kMaxQueries) queries_.erase(queries_.begin());
-    queries_.push_back({*id, face});
+    queries_.push_back({*id, *last_});
   }
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -12,6 +13,14 @@
 #include "dataplane/ledger.h"
 
 namespace glassbox {
+
+// Words, not calls: asked for every delivery. `a`: as in the flow's key.
+inline bool is_same(std::uint32_t a, const IpAddress& b) {
+  return b.version == 4 && std::memcmp(b.bytes.data(), &a, 4) == 0;
+}
+inline bool is_same(const std::array<std::uint8_t, 16>& a, const IpAddress& b) {
+  return b.version == 6 && std::memcmp(b.bytes.data(), a.data(), 16) == 0;
+}
 
 struct Face {
   IpAddress address;

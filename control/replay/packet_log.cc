@@ -252,7 +252,8 @@ void PacketLog::settle_effects(PacketRecord& record, std::span<const std::uint8_
   if (record.verdict == Verdict::kInject) return;
   const FieldSet differing = differing_fields(record.bytes, egress, image_.link());
   if (differing.empty()) return;
-  record.differing = record.differing | differing;
+  // Mostly it is the only one, and two words are stored instead of a vector that waits for them.
+  record.differing = record.differing.empty() ? differing : record.differing | differing;
   FieldSet claimed;
   for (const Claim& claim : record.claims) {
     claimed = claimed | claim.fields;

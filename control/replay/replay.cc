@@ -265,7 +265,13 @@ void Replay::send(std::uint32_t number, Instant now, Timing timing, bool again) 
     }
   }
   PacketRecord* const record = log_->presented(number, now, again, own);
-  wait({mbuf, now, record, frame.missing(), number, side, timing});
+  // In place: what is put together elsewhere is copied before it has left the store buffer.
+  Waiting& packet = wait(number, side);
+  packet.mbuf = mbuf;
+  packet.now = now;
+  packet.record = record;
+  packet.missing = frame.missing();
+  packet.timing = timing;
 }
 
 rte_mbuf* Replay::take_mbuf(std::span<const std::uint8_t> bytes) {

@@ -116,7 +116,8 @@ class Replay {
 
   // replay_turns.cc
   bool send_along(std::uint32_t number);
-  void wait(const Waiting& packet);
+  // A place behind those that wait, for the rest to be filled in.
+  Waiting& wait(std::uint32_t number, Side side);
   void work_off(bool all);
   std::size_t first_due() const;
   void run_stretches(std::size_t count);

@@ -46,15 +46,18 @@ bool Replay::send_along(std::uint32_t number) {
 }
 
 // Puts a packet behind those that wait for the worker.
-void Replay::wait(const Waiting& packet) {
-  if (waiting_count_ == 0 || packet.side != waiting_[waiting_count_ - 1].side) {
+Replay::Waiting& Replay::wait(std::uint32_t number, Side side) {
+  if (waiting_count_ == 0 || side != waiting_[waiting_count_ - 1].side) {
     closed_ = waiting_count_;
     ++stretch_;
     if (waiting_count_ == 0) first_stretch_ = stretch_;
   }
-  waiting_[waiting_count_++] = packet;
-  const FlowNumber flow = flows_.note(packet.number).flow;
+  const FlowNumber flow = flows_.note(number).flow;
   if (flow != kNoFlow) latest_stretch_[flow - 1] = stretch_;
+  Waiting& packet = waiting_[waiting_count_++];
+  packet.number = number;
+  packet.side = side;
+  return packet;
 }
 
 // Takes the stretches through the worker that are over; `all`: the latest, which may grow, too.
