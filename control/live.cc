@@ -3,9 +3,6 @@
 
 #include <fmt/format.h>
 #include <rte_eal.h>
-#include <rte_errno.h>
-#include <rte_mbuf.h>
-#include <rte_mempool.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -25,13 +22,13 @@
 #include "control/report/report_json.h"
 #include "control/report/summary.h"
 #include "dataplane/ethdev_port.h"
+#include "dataplane/mbuf_pool.h"
 
 namespace glassbox {
 namespace {
 
 // Enough for both devices' queues (2 x 2 x 1024), a batch, and what functions hold.
 constexpr unsigned kMbufs = 16383;
-constexpr unsigned kMbufCache = 256;
 // What EAL, queues and the functions' DPDK tables take besides packets.
 constexpr unsigned kOtherMegabytes = 128;
 // How often the loop looks up from its packets.
@@ -103,24 +100,16 @@ Eal start_eal(const Config& config, const LiveOptions& options, const Plans& pla
   return Eal::for_ports(nics, arguments, static_cast<unsigned>(packets >> 20) + kOtherMegabytes);
 }
 
-class Pool {
- public:
-  explicit Pool(std::uint16_t room)
-      : pool_(rte_pktmbuf_pool_create("packets", kMbufs, kMbufCache, 0, room, SOCKET_ID_ANY)) {
-    if (pool_ != nullptr) return;
+MbufPool pool_for(const Plans& plans) {
+  try {
+    return MbufPool::for_ports(kMbufs, plans.inside, plans.outside);
+  } catch (const std::exception& error) {
     throw std::runtime_error(fmt::format(
         "no memory for {} packets of {} bytes: {}; give DPDK more with `-- -m 1024`, or "
         "set up more hugepages",
-        kMbufs, room, rte_strerror(rte_errno)));
+        kMbufs, mbuf_room(plans), error.what()));
   }
-  ~Pool() { rte_mempool_free(pool_); }
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-  rte_mempool* get() const { return pool_; }
-
- private:
-  rte_mempool* pool_;
-};
+}
 
 // --- the run -----------------------------------------------------------------------------------
 
@@ -138,7 +127,7 @@ class LiveRun {
   const LiveOptions& options_;
   bool adaptive_;
   LiveClock clock_;
-  Pool pool_;
+  MbufPool pool_;
   std::array<EthdevPort, kSides> ports_;
   Worker worker_;
   Telemetry telemetry_;
@@ -164,7 +153,7 @@ LiveRun::LiveRun(const Config& config, const LiveOptions& options, Plans plans)
     : config_(config),
       options_(options),
       adaptive_(plans.inside.from_kernel() && plans.outside.from_kernel()),
-      pool_(mbuf_room(plans)),
+      pool_(pool_for(plans)),
       ports_{EthdevPort(plans.inside, pool_.get()), EthdevPort(plans.outside, pool_.get())},
       worker_(build_chain(config, {.seed = config.dataplane.seed}), ports_[0], ports_[1],
               pool_.get(),

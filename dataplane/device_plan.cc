@@ -95,6 +95,12 @@ bool DevicePlan::from_kernel() const {
   return driver != nullptr && driver->from_kernel;
 }
 
+bool DevicePlan::copies() const {
+  constexpr std::array<std::string_view, 5> kCopying = {"net_af_packet", "eth_af_packet",
+                                                        "net_pcap", "net_tap", "net_null"};
+  return std::ranges::any_of(kCopying, [&](std::string_view driver) { return is(driver); });
+}
+
 std::uint32_t DevicePlan::ring_slot() const {
   if (const auto given = device_argument(device_, "framesz")) {
     return static_cast<std::uint32_t>(std::strtoul(given->c_str(), nullptr, 10));

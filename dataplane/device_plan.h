@@ -28,6 +28,9 @@ class DevicePlan {
   bool is_virtual() const;
   // The frames come from a kernel, which leaves checksums to the NIC it believes to be there.
   bool from_kernel() const;
+  // The driver copies frames from and to mbufs by their addresses, wherever they lie. Others have a
+  // device or another process that must reach them, too.
+  bool copies() const;
   std::uint16_t mtu() const;
   // What an mbuf must have room for, headroom included.
   std::uint16_t mbuf_room() const;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/mbuf_pool.h"
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
@@ -12,7 +14,7 @@
 namespace glassbox {
 namespace {
 
-constexpr unsigned kCache = 0;             // mbufs go round in a ring of the user's
+constexpr unsigned kPortCache = 256;
 constexpr std::size_t kObjectSlack = 256;  // the mempool's own header and alignment
 
 [[noreturn]] void fail(const char* what) {
@@ -35,24 +37,32 @@ std::size_t huge_kilobytes() {
   return 0;
 }
 
-MbufPool::MbufPool(unsigned mbufs, unsigned room, bool huge) {
+MbufPool MbufPool::for_ports(unsigned mbufs, const DevicePlan& inside, const DevicePlan& outside) {
+  const unsigned buffer = std::max(inside.mbuf_room(), outside.mbuf_room());
+  const bool huge = rte_eal_has_hugepages() == 0 && inside.copies() && outside.copies();
+  return {mbufs,
+          buffer - RTE_PKTMBUF_HEADROOM,
+          {.huge = huge, .cache = std::min(kPortCache, mbufs / 2)}};
+}
+
+MbufPool::MbufPool(unsigned mbufs, unsigned room, const Options& options) {
   static int number = 0;
   const std::string name = "mbufs" + std::to_string(number++);
   const auto buffer = static_cast<std::uint16_t>(RTE_PKTMBUF_HEADROOM + room);
-  if (!huge) {
-    pool_ = rte_pktmbuf_pool_create(name.c_str(), mbufs, kCache, 0, buffer, SOCKET_ID_ANY);
+  if (!options.huge) {
+    pool_ = rte_pktmbuf_pool_create(name.c_str(), mbufs, options.cache, 0, buffer, SOCKET_ID_ANY);
     if (pool_ == nullptr) fail("rte_pktmbuf_pool_create");
     return;
   }
   const std::size_t element = sizeof(rte_mbuf) + buffer;
   memory_ = HugeArray(mbufs * (element + kObjectSlack));
-  pool_ = rte_mempool_create_empty(name.c_str(), mbufs, static_cast<unsigned>(element), kCache,
-                                   sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY,
+  pool_ = rte_mempool_create_empty(name.c_str(), mbufs, static_cast<unsigned>(element),
+                                   options.cache, sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY,
                                    RTE_MEMPOOL_F_NO_IOVA_CONTIG);
   if (pool_ == nullptr) fail("rte_mempool_create_empty");
-  rte_pktmbuf_pool_private options{};
-  options.mbuf_data_room_size = buffer;
-  rte_pktmbuf_pool_init(pool_, &options);
+  rte_pktmbuf_pool_private sizes{};
+  sizes.mbuf_data_room_size = buffer;
+  rte_pktmbuf_pool_init(pool_, &sizes);
   const int populated = rte_mempool_populate_iova(pool_, reinterpret_cast<char*>(memory_.data()),
                                                   RTE_BAD_IOVA, memory_.size(), nullptr, nullptr);
   if (populated < 0 || static_cast<unsigned>(populated) < mbufs) {

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 #include <rte_cycles.h>
-#include <rte_errno.h>
-#include <rte_mempool.h>
 #include <time.h>
 
 #include <chrono>
@@ -14,12 +12,12 @@
 #include "control/eal.h"
 #include "control/live_clock.h"
 #include "dataplane/ethdev_port.h"
+#include "dataplane/mbuf_pool.h"
 #include "dataplane/worker.h"
 
 namespace glassbox {
 namespace {
 
-constexpr unsigned kMbufCache = 256;
 constexpr unsigned kOtherMegabytes = 256;
 constexpr unsigned kTurnsAtATime = 64;
 constexpr double kWireOverhead = 8 + 4 + 12;
@@ -41,27 +39,25 @@ Worker::Options worker_options(const Config& config) {
   return options;
 }
 
-struct PoolOwner {
-  rte_mempool* pool;
-  ~PoolOwner() { rte_mempool_free(pool); }
-};
+MbufPool pool_for(const BenchOptions& options, const std::array<DevicePlan, 2>& plans) {
+  try {
+    return MbufPool::for_ports(options.mbufs, plans[0], plans[1]);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(
+        fmt::format("no memory for {} packets: {}; see --mbufs", options.mbufs, error.what()));
+  }
+}
 
 class DeviceRun {
  public:
   DeviceRun(const Config& config, const BenchOptions& options,
             const std::array<DevicePlan, 2>& plans)
-      : pool_{rte_pktmbuf_pool_create("packets", options.mbufs, kMbufCache, 0,
-                                      std::max(plans[0].mbuf_room(), plans[1].mbuf_room()),
-                                      SOCKET_ID_ANY)} {
-    if (pool_.pool == nullptr) {
-      throw std::runtime_error(fmt::format("no memory for {} packets: {}; see --mbufs",
-                                           options.mbufs, rte_strerror(rte_errno)));
-    }
+      : pool_(pool_for(options, plans)) {
     for (const DevicePlan& plan : plans) {
-      ports_.push_back(std::make_unique<EthdevPort>(plan, pool_.pool));
+      ports_.push_back(std::make_unique<EthdevPort>(plan, pool_.get()));
     }
     worker_ = std::make_unique<Worker>(build_chain(config, {.seed = config.dataplane.seed}),
-                                       *ports_[0], *ports_[1], pool_.pool, worker_options(config));
+                                       *ports_[0], *ports_[1], pool_.get(), worker_options(config));
   }
 
   // On the thread's CPU time: what the kernel gave to others is left out.
@@ -95,7 +91,7 @@ class DeviceRun {
     return ports_[0]->received_bytes() + ports_[1]->received_bytes();
   }
 
-  PoolOwner pool_;
+  MbufPool pool_;
   std::vector<std::unique_ptr<EthdevPort>> ports_;
   std::unique_ptr<Worker> worker_;
   LiveClock clock_;

@@ -51,7 +51,7 @@ void let_go_of_flows() { established() = {}; }
 // --- ports -------------------------------------------------------------------------------------
 
 FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol, std::uint32_t frame)
-    : protocol_(protocol), pool_(MbufRing::kSize, std::max(kRoom, frame), on_huge_pages()) {
+    : protocol_(protocol), pool_(MbufRing::kSize, std::max(kRoom, frame), {.huge = on_huge_pages()}) {
   for (std::uint32_t i = 0; i < MbufRing::kSize; ++i) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
     // What no packet writes is zero, as its checksum has it.

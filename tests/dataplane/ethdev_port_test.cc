@@ -8,6 +8,7 @@
 
 #include <stdexcept>
 
+#include "dataplane/mbuf_pool.h"
 #include "tests/support/mbufs.h"
 
 namespace glassbox::test {
@@ -63,6 +64,35 @@ TEST(DevicePlan, TellsNicsFromVirtualDevices) {
   EXPECT_TRUE(DevicePlan("net_null0").is_virtual());
   EXPECT_FALSE(DevicePlan("net_null0").from_kernel());
   EXPECT_TRUE(DevicePlan("net_tap0,iface=x").from_kernel());
+}
+
+// The tests' EAL has no hugepages. A NIC, a vhost backend or an XDP socket must reach the mbufs.
+TEST_F(EthdevPortTest, OnlyDriversThatCopyHaveTheirMbufsOutsideTheEalsMemory) {
+  const auto outside = [](const char* device) {
+    const MbufPool pool = MbufPool::for_ports(64, DevicePlan("net_null0"), DevicePlan(device));
+    return (pool.get()->flags & RTE_MEMPOOL_F_NON_IO) != 0;
+  };
+  EXPECT_TRUE(outside("net_null1"));
+  EXPECT_TRUE(outside("net_tap0"));
+  EXPECT_TRUE(outside("net_pcap0,rx_pcap=x"));
+  EXPECT_FALSE(outside("net_virtio_user0,path=/dev/vhost-net"));
+  EXPECT_FALSE(outside("net_memif0"));
+  EXPECT_FALSE(outside("0000:65:00.1"));
+}
+
+TEST_F(EthdevPortTest, MbufsOfPortsAreWholeAndComeBack) {
+  const DevicePlan plan("net_null0,size=1514");
+  const MbufPool pool = MbufPool::for_ports(1023, plan, plan);
+  EthdevPort port(plan, pool.get());
+  for (int turn = 0; turn < 100; ++turn) {  // more than the pool has
+    Burst burst;
+    port.receive(burst);
+    ASSERT_EQ(burst.count, kMaxBatch);
+    for (std::uint16_t i = 0; i < burst.count; ++i) {
+      EXPECT_GE(rte_pktmbuf_tailroom(burst.mbufs[i]) + 1514u, RTE_MBUF_DEFAULT_DATAROOM + 0u);
+    }
+    ASSERT_EQ(port.transmit(burst.mbufs.data(), burst.count), burst.count);
+  }
 }
 
 TEST(DevicePlan, MissingInterfaceIsExplained) {
