@@ -85,7 +85,7 @@ std::optional<PortRange> share_of(PortRange ports, std::uint32_t worker, std::ui
 }
 
 PortBook::PortBook(std::uint32_t addresses, PortRange share)
-    : share_(share), memory_(std::size_t{addresses} * kPortClasses * sizeof(Bitmap)) {}
+    : addresses_(addresses), share_(share), memory_(addresses_ * kPortClasses * sizeof(Bitmap)) {}
 
 std::optional<std::uint16_t> PortBook::find_free(const Bitmap& bitmap, PortRange within,
                                                  std::uint64_t parity, std::uint64_t chance) {

@@ -131,9 +131,10 @@ class PortBook {
     std::uint64_t count;
   };
 
+  // By class and then by address: what no packet asks for is not touched, and takes no memory.
   Bitmap& bitmap(std::uint32_t address, PortClass protocol) const {
     return reinterpret_cast<Bitmap*>(
-        memory_.data())[address * kPortClasses + static_cast<std::size_t>(protocol)];
+        memory_.data())[static_cast<std::size_t>(protocol) * addresses_ + address];
   }
   // RFC 4787 REQ-3a: the well-known ports of the share, or the others; empty: last < first.
   PortRange half_of(std::uint16_t port) const {
@@ -154,6 +155,7 @@ class PortBook {
   static std::optional<std::uint16_t> find_free(const Bitmap& bitmap, PortRange within,
                                                 std::uint64_t parity, std::uint64_t chance);
 
+  std::size_t addresses_;
   PortRange share_;
   HugeArray memory_;
   std::uint64_t taken_total_ = 0;

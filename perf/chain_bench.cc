@@ -36,6 +36,18 @@ BENCHMARK(FirewallNat44NewFlows)
 void FirewallNat44Expiry(benchmark::State& state) { expire_flows(state, kBoth, true); }
 BENCHMARK(FirewallNat44Expiry)->Args({1 << 20, 1 << 16})->Iterations(1)->Apply(measured);
 
+// As many sessions, mappings and, with TCP, trackers as flows.
+constexpr const char* kOfAMillion =
+    "[firewall, nat44: { pool: 203.0.113.0/24, max_mappings: 1048576 }]";
+void FirewallNat44Memory(benchmark::State& state) { weigh_flows(state, kOfAMillion, true); }
+BENCHMARK(FirewallNat44Memory)->Arg(1 << 20)->Iterations(1)->Apply(measured);
+void FirewallNat44TcpMemory(benchmark::State& state) {
+  weigh_flows(state, kOfAMillion, true, Protocol::kTcp);
+}
+BENCHMARK(FirewallNat44TcpMemory)->Arg(1 << 20)->Iterations(1)->Apply(measured);
+void FirewallMemory(benchmark::State& state) { weigh_flows(state, "[firewall]"); }
+BENCHMARK(FirewallMemory)->Arg(1 << 20)->Iterations(1)->Apply(measured);
+
 // Some 4 GB; in the table of scripts/bench only when it is asked for by its name.
 void TenMillion(benchmark::State& state) {
   run_flows(state, "[firewall, nat44: { pool: 198.51.100.0/22, max_mappings: 12582912 }]", true);

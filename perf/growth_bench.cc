@@ -16,9 +16,9 @@ constexpr const char* kBoth = "firewall, nat44: { pool: 203.0.113.0/24 }";
 // `first`, and so many times `count`, each with a slot of its own. (A configuration would have it
 // once.)
 Chain with_counts(const std::string& first, std::int64_t counts) {
-  Chain chain = chain_for("[" + first + "]", kFlows);
+  Chain chain = chain_for("[" + first + "]", FlowLoop::room_for(kFlows));
   for (std::int64_t i = 0; i < counts; ++i) {
-    chain.push_back(std::move(chain_for("[count]", kFlows).front()));
+    chain.push_back(std::move(chain_for("[count]", FlowLoop::room_for(kFlows)).front()));
   }
   return chain;
 }

@@ -3,9 +3,11 @@
 
 #include <rte_cycles.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 
 #include "control/config.h"
@@ -51,7 +53,8 @@ void let_go_of_flows() { established() = {}; }
 // --- ports -------------------------------------------------------------------------------------
 
 FlowPorts::FlowPorts(std::uint32_t flows, Protocol protocol, std::uint32_t frame)
-    : protocol_(protocol), pool_(MbufRing::kSize, std::max(kRoom, frame), {.huge = on_huge_pages()}) {
+    : protocol_(protocol),
+      pool_(MbufRing::kSize, std::max(kRoom, frame), {.huge = on_huge_pages()}) {
   for (std::uint32_t i = 0; i < MbufRing::kSize; ++i) {
     rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_.get());
     // What no packet writes is zero, as its checksum has it.
@@ -113,26 +116,24 @@ bool FlowPorts::complete() const { return ring_.held() == MbufRing::kSize; }
 
 // --- the loop ----------------------------------------------------------------------------------
 
-namespace {
+std::uint32_t FlowLoop::room_for(std::uint32_t conversations) {
+  return conversations + conversations / 4;
+}
 
-// Sessions that a table for so many conversations has room for.
-std::uint32_t room_for(std::uint32_t conversations) { return conversations + conversations / 4; }
-
-}  // namespace
-
-Chain chain_for(const std::string& chain, std::uint32_t capacity, const ChainPart& part) {
+Chain chain_for(const std::string& chain, std::uint32_t sessions, const ChainPart& part) {
   std::ostringstream text;
-  text << "dataplane: { sessions: " << room_for(capacity) << " }\nchain: " << chain << "\n";
+  text << "dataplane: { sessions: " << sessions << " }\nchain: " << chain << "\n";
   return build_chain(parse_config(text.str(), "bench"), part);
 }
 
 FlowLoop::FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-                   Protocol protocol, const ChainPart& part)
+                   Protocol protocol, const ChainPart& part, Room room)
     : ports_(capacity, protocol),
       now_(kStart),
       translates_(translates),
       tracks_(protocol == Protocol::kTcp && chain.find("tcp_window: off") == std::string::npos) {
-  start(chain_for(chain, capacity, part), capacity);
+  const std::uint32_t sessions = room == Room::kExact ? capacity : room_for(capacity);
+  start(chain_for(chain, sessions, part), sessions);
 }
 
 FlowLoop::FlowLoop(Chain chain, bool translates, std::uint32_t capacity, std::uint32_t frame)
@@ -140,12 +141,12 @@ FlowLoop::FlowLoop(Chain chain, bool translates, std::uint32_t capacity, std::ui
       now_(kStart),
       translates_(translates),
       tracks_(false) {
-  start(std::move(chain), capacity);
+  start(std::move(chain), room_for(capacity));
 }
 
-void FlowLoop::start(Chain chain, std::uint32_t capacity) {
+void FlowLoop::start(Chain chain, std::uint32_t sessions) {
   Worker::Options options;
-  options.max_sessions = room_for(capacity);
+  options.max_sessions = sessions;
   options.check_claims = false;
   options.long_turn = Worker::kLongTurn;
   worker_ = std::make_unique<Worker>(std::move(chain), ports_.at(Side::kInside),
@@ -360,6 +361,52 @@ void expire_flows(benchmark::State& state, const std::string& chain, bool transl
     report_turns(state, "", full);
     state.counters["turns"] = static_cast<double>(full.all.size());
   }
+  if (const std::string fault = loop.fault(); !fault.empty()) state.SkipWithError(fault.c_str());
+}
+
+namespace {
+
+double resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t all = 0;
+  std::uint64_t resident = 0;
+  statm >> all >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+// Of every function's kinds and the dataplane's.
+double accounted_bytes(Worker& worker) {
+  auto bytes = static_cast<double>(worker.sessions().census().bytes());
+  for (FunctionId f = 0; f < worker.chain().size(); ++f) {
+    const NetworkFunction& function = *worker.chain()[f];
+    for (std::size_t kind = 0; kind < function.spec().kinds.size(); ++kind) {
+      bytes += static_cast<double>(worker.census(f, kind).bytes());
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void weigh_flows(benchmark::State& state, const std::string& chain, bool translates,
+                 Protocol protocol) {
+  const auto flows = static_cast<std::uint32_t>(state.range(0));
+  const double before = resident_bytes();
+  double generator = 0;
+  {
+    const FlowPorts alone(flows, protocol);
+    generator = resident_bytes() - before;
+  }
+  const double base = resident_bytes();
+  FlowLoop loop(chain, translates, flows, protocol, {.seed = 1}, FlowLoop::Room::kExact);
+  for (auto _ : state) loop.establish(0, flows);
+  const double grown = resident_bytes() - base - generator;
+  const double accounted = accounted_bytes(loop.worker());
+  state.counters["bytes_per_flow"] = grown / flows;
+  state.counters["accounted_bytes_per_flow"] = accounted / flows;
+  // Pages are taken whole, two megabytes each; ports have their bits.
+  constexpr double kSlack = 24e6;
+  if (grown > accounted + kSlack) state.SkipWithError("more memory than is accounted for");
   if (const std::string fault = loop.fault(); !fault.empty()) state.SkipWithError(fault.c_str());
 }
 

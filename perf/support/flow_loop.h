@@ -59,17 +59,21 @@ class FlowPorts {
   std::array<std::unique_ptr<FlowPort>, kSides> ports_;
 };
 
-// `chain` as behind `chain:` in a configuration, for so many conversations.
-Chain chain_for(const std::string& chain, std::uint32_t capacity,
+// `chain` as behind `chain:` in a configuration, for so many sessions.
+Chain chain_for(const std::string& chain, std::uint32_t sessions,
                 const ChainPart& part = {.seed = 1});
 
 class FlowLoop {
  public:
+  // Of the tables: a quarter more than there are conversations, or as many.
+  enum class Room : std::uint8_t { kMore, kExact };
+  static std::uint32_t room_for(std::uint32_t conversations);
   // `chain` as behind `chain:` in a configuration: "[count, firewall: { pickup: loose }]".
   // `translates`: every flow must leave with another source address than it came with.
   // `part`: which share of the box the worker is.
   FlowLoop(const std::string& chain, bool translates, std::uint32_t capacity,
-           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1});
+           Protocol protocol = Protocol::kUdp, const ChainPart& part = {.seed = 1},
+           Room room = Room::kMore);
 
   // The same with a chain of its own, over UDP; from chain_for() and parts of others.
   FlowLoop(Chain chain, bool translates, std::uint32_t capacity, std::uint32_t frame = kFrame);
@@ -95,7 +99,7 @@ class FlowLoop {
   std::uint64_t packets() const { return packets_; }
 
  private:
-  void start(Chain chain, std::uint32_t capacity);
+  void start(Chain chain, std::uint32_t sessions);
   std::string census_fault();
   std::string tracker_fault();
 
@@ -129,6 +133,10 @@ void open_flows(benchmark::State& state, const std::string& chain, bool translat
 // state.range(0) sessions run out at once while packets of state.range(1) others go through: what a
 // turn takes then, against turns in which nothing runs out.
 void expire_flows(benchmark::State& state, const std::string& chain, bool translates = false);
+// What state.range(0) open conversations take of memory, by the kernel's account (resident pages)
+// and by the census of every kind.
+void weigh_flows(benchmark::State& state, const std::string& chain, bool translates = false,
+                 Protocol protocol = Protocol::kUdp);
 // Repetitions and statistics of every benchmark here.
 void measured(benchmark::internal::Benchmark* benchmark);
 // The three sizes of the headline.
