@@ -3,6 +3,7 @@
 // How long slots and sessions live: deadlines, refreshing, expiry.
 #include <algorithm>
 
+#include "dataplane/fetch.h"
 #include "dataplane/session_table.h"
 
 namespace glassbox {
@@ -224,6 +225,7 @@ void SessionTable::foresee_due(std::span<const std::uint32_t> soon) const {
       h.index.prefetch_for_insert(hash_of(h, (session & ~kSixBit) << 1 | direction));
     }
   }
+  keep_fetches();
 }
 
 bool SessionTable::revive(SessionId session, Instant now) {

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <tuple>
 
+#include "dataplane/fetch.h"
+
 namespace glassbox {
 namespace {
 
@@ -217,6 +219,7 @@ void SessionTable::prefetch_record(const Half& half, std::uint32_t number) const
     __builtin_prefetch(record + line, 1);
   }
   wheel_.prefetch(number + (&half == &six_ ? capacity_ : 0));
+  keep_fetches();
 }
 
 std::optional<SessionId> SessionTable::open(bool six, Instant now) {

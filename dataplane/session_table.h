@@ -372,7 +372,7 @@ inline std::byte* SessionTable::at(SessionId session, const SessionLayout::Place
          place.block * h.direction_stride + place.offset;
 }
 
-inline void SessionTable::prefetch_session(SessionId session) const {
+[[gnu::always_inline]] inline void SessionTable::prefetch_session(SessionId session) const {
   const Half& h = half(session);
   const std::byte* record = h.records.data() + std::size_t{session & ~kSixBit} * h.stride;
   for (std::uint32_t line = 0; line < h.stride; line += 64) __builtin_prefetch(record + line);

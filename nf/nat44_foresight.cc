@@ -8,6 +8,7 @@
 // batch: a step reads what the one before it has fetched for all.
 #include <array>
 
+#include "dataplane/fetch.h"
 #include "dataplane/packet.h"
 #include "nf/nat44_mappings.h"
 
@@ -74,6 +75,7 @@ void Mappings::foresee_first_session(const NatEndpoint& external,
   if (ref == kNoRef) return;
   const std::uint32_t node = sessions_of(record(ref));
   if (node != 0) sessions.table.prefetch_session((node - 1) >> 1);
+  keep_fetches();
 }
 
 }  // namespace glassbox

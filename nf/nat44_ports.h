@@ -103,8 +103,9 @@ class PortBook {
   std::optional<std::uint16_t> choose(std::uint32_t address, PortClass protocol,
                                       std::uint16_t wanted, PortChoice choice,
                                       std::uint64_t chance) const;
-  void prefetch_choice(std::uint32_t address, PortClass protocol, std::uint16_t wanted,
-                       PortChoice choice, std::uint64_t chance) const {
+  [[gnu::always_inline]] void prefetch_choice(std::uint32_t address, PortClass protocol,
+                                              std::uint16_t wanted, PortChoice choice,
+                                              std::uint64_t chance) const {
     const PortRange range = choice == PortChoice::kPreserve ? half_of(wanted) : share_;
     if (range.first <= range.last) prefetch(address, protocol, start_in(range, chance));
   }
