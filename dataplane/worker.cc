@@ -30,6 +30,11 @@ SessionLayout layout_of(const Chain& chain) {
   return layout;
 }
 
+std::uint64_t cycles_of(Nanos span) {
+  const double seconds = std::chrono::duration<double>(span).count();
+  return static_cast<std::uint64_t>(seconds * static_cast<double>(rte_get_tsc_hz()));
+}
+
 constexpr StateKind kSessionKind = declared({
     .name = "session",
     .scope = Scope::kPerFlow,
@@ -75,8 +80,7 @@ Worker::Worker(Chain chain, Port& inside, Port& outside, rte_mempool* pool, cons
       pool_(pool),
       options_(options),
       link_(inside.link()),
-      long_turn_(static_cast<std::uint64_t>(options.long_turn.count()) * rte_get_tsc_hz() /
-                 std::nano::den) {
+      long_turn_(cycles_of(options.long_turn)) {
   assert(chain_.size() < kDataplane);
   const SessionLayout layout = layout_of(chain_);
   sessions_ = std::make_unique<SessionTable>(layout, layout.empty() ? 1 : options.max_sessions,

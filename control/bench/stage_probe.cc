@@ -40,6 +40,9 @@ class TimedFunction final : public NetworkFunction {
   void forget(std::size_t kind, Context& context) override { inner_->forget(kind, context); }
   void start(Context& context) override { inner_->start(context); }
   void tick(Context& context) override { inner_->tick(context); }
+  std::uint32_t reclaim(std::uint32_t most, Context& context) override {
+    return inner_->reclaim(most, context);
+  }
   void settle(Context& context) override { inner_->settle(context); }
   Instant next_due() const override { return inner_->next_due(); }
   void stop(Context& context) override { inner_->stop(context); }

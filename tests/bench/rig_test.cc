@@ -7,6 +7,8 @@
 
 #include "control/bench/stage_probe.h"
 #include "control/bench/synthetic_traffic.h"
+#include "tests/support/bed.h"
+#include "tests/support/packets.h"
 
 namespace glassbox {
 namespace {
@@ -160,6 +162,24 @@ TEST(StageProbe, StagesAddUpToLessThanTheTurns) {
   rig.run(0, 0.005);
   EXPECT_EQ(probe.sums().packets, packets);
   EXPECT_EQ(rig.fault(), "");
+}
+
+TEST(StageProbe, FunctionsInItEndWhatHasRunOutWhenTheTurnHasTime) {
+  StageProbe probe;
+  test::Bed::Options options;
+  options.worker.max_sessions = 512;
+  options.worker.long_turn = std::chrono::hours(1);
+  test::Bed bed(
+      probe.wrap(test::chain_of("- nat44: { pool: [203.0.113.1/32], udp_timeout: 120s }")),
+      options);
+  constexpr int kFlows = 4 * kMaxBatch;
+  for (int i = 0; i < kFlows; ++i) {
+    bed.inside(test::frame().udp("192.168.1.2:" + std::to_string(2000 + i), "198.51.100.1:53"));
+  }
+  ASSERT_EQ(bed.census("nat44.mapping").entries(), std::uint64_t{kFlows});
+  bed.at(200).turn();
+  // Eight, one that the turn before has opened, and six groups of sixteen.
+  EXPECT_EQ(bed.census("nat44.mapping").entries(), kFlows - 105u);
 }
 
 }  // namespace
