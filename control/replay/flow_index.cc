@@ -132,22 +132,20 @@ FlowIndex::FlowIndex(const CaptureImage& image, const SideChoice& sides,
 // With many flows each packet's lies in memory that was not looked at for long: its key's entry is
 // fetched twice as far ahead as the flow that the entry names. A guess is enough.
 void FlowIndex::fetch_ahead(const CaptureImage& image, std::uint64_t number) {
-  std::uint64_t& soon = ahead_[number % kAhead];
-  if (soon != 0) {
-    if (const FlowNumber flow = current4_.flow_at(soon); flow != kNoFlow) {
+  Soon& soon = ahead_[number % kAhead];
+  if (soon.known) {
+    if (const FlowNumber flow = current4_.flow_of(soon.packet); flow != kNoFlow) {
       __builtin_prefetch(&flows_[flow - 1].packets, 1);
       __builtin_prefetch(&flows_[flow - 1].payloads, 1);
     }
   }
-  soon = 0;
+  soon.known = false;
   if (link_ != LinkType::kEthernet || number + 2 * kAhead > image.packets()) return;
   const CaptureImage::Frame& later = image.frame(number + 2 * kAhead - 1);
   constexpr std::size_t kAddresses = 26;  // untagged, IPv4 without options, TCP or UDP
-  if (later.size < kAddresses + 12 || later.data[12] != 0x08 || later.data[14] != 0x45) return;
-  FlowKey4 key{};
-  std::memcpy(&key, later.data + kAddresses, 12);
-  key.protocol = later.data[23];
-  soon = current4_.fetch(key);
+  if (later.size < kAddresses + 16 || later.data[12] != 0x08 || later.data[14] != 0x45) return;
+  const __m128i ends = _mm_loadu_si128(reinterpret_cast<const __m128i*>(later.data + kAddresses));
+  soon = {current4_.fetch(FlowKey4::of(_mm_insert_epi32(ends, later.data[23], 3))), true};
 }
 
 void FlowIndex::tie_early_fragments() {
@@ -213,7 +211,7 @@ FlowIndex::MacId FlowIndex::id_of(const Mac& mac) {
 void FlowIndex::add(const CaptureImage::Frame& frame, LinkType link) {
   const FrameView view(frame.bytes(), frame.wire_length, link, Side::kInside);
   const Packet& packet = view.packet();
-  PacketNote note;
+  PacketNote& note = notes_.emplace_back();
   note.fragment = packet.has(kFragmented);
   last_time_ = std::max(last_time_, frame.time);
   if (packet.has(kLaterFragment)) {
@@ -239,7 +237,6 @@ void FlowIndex::add(const CaptureImage::Frame& frame, LinkType link) {
     if (!later) note.side = side_of_source(packet, Side::kOutside);
     if (!packet.has(kIpv4 | kIpv6)) note.flow = kNoFlow;
   }
-  notes_.push_back(note);
 }
 
 template <typename Key>
@@ -270,7 +267,7 @@ FlowNumber FlowIndex::start(const Packet& packet, bool& from_initiator) {
   // Of a flow that begins with a SYN/ACK, the other end was the initiator.
   const bool answered_first = is_syn(packet) && has_flag(packet, RTE_TCP_ACK_FLAG);
   fresh.opener = answered_first ? tuple.reversed() : tuple;
-  fresh.first = notes_.size() + 1;
+  fresh.first = notes_.size();
   from_initiator = !answered_first;
   flows_.push_back(fresh);
   return static_cast<FlowNumber>(flows_.size());
@@ -324,7 +321,7 @@ void FlowIndex::tie_fragment(const Packet& packet, PacketNote& note) {
   const DatagramKey key = datagram_of(packet);
   const auto known = datagrams_.find(key);
   if (known == datagrams_.end()) {
-    early_.emplace_back(key, notes_.size() + 1);
+    early_.emplace_back(key, notes_.size());
     return;
   }
   note.flow = known->second.first;

@@ -134,8 +134,12 @@ class FlowIndex {
   HugeVector<PacketNote> notes_;
   FlowKeys<FlowKey4> current4_;
   FlowKeys<FlowKey6> current6_;
-  static constexpr std::size_t kAhead = 8;     // packets
-  std::array<std::uint64_t, kAhead> ahead_{};  // hashes of keys to come; 0: none
+  static constexpr std::size_t kAhead = 8;  // packets
+  struct Soon {
+    FlowKeys<FlowKey4>::Ahead packet;
+    bool known = false;
+  };
+  std::array<Soon, kAhead> ahead_{};  // packets to come
   std::map<DatagramKey, std::pair<FlowNumber, bool>> datagrams_;
   std::vector<std::pair<DatagramKey, std::uint64_t>> early_;  // fragments before their first
   // Source MACs of packets: learned sides, for what has no flow.

@@ -30,26 +30,35 @@ class FlowKeys {
   // The entry of the key in either direction; flow 0: there was none, and the caller fills it.
   Place find(const Key& packet) {
     if (used_ * 2 >= entries_.size()) grow();
-    const bool along = !is_smaller(reversed(packet), packet);
-    const Key key = along ? packet : reversed(packet);
-    Entry* entry = locate(entries_, key);
+    const Key back = reversed(packet);
+    const bool along = !is_smaller(back, packet);
+    const Key& key = along ? packet : back;
+    Entry* entry = locate(entries_, key, hash_(key));
     if (entry->flow == 0) entry->key = key;
     return {entry, along};
   }
   // As find(), without making room for a new one.
   Place find_only(const Key& packet) {
-    const bool along = !is_smaller(reversed(packet), packet);
-    return {locate(entries_, along ? packet : reversed(packet)), along};
+    const Key back = reversed(packet);
+    const bool along = !is_smaller(back, packet);
+    const Key& key = along ? packet : back;
+    return {locate(entries_, key, hash_(key)), along};
   }
-  // Fetches the entry that the key most likely has; flow_at() says what it was then.
-  std::uint64_t fetch(const Key& packet) const {
-    const bool along = !is_smaller(reversed(packet), packet);
-    const std::uint64_t hash = hash_(along ? packet : reversed(packet));
-    __builtin_prefetch(&entries_[hash & (entries_.size() - 1)]);
-    return hash;
+  // A packet to come: its key's entry is fetched now, and asked for the flow later.
+  struct Ahead {
+    Key key;
+    std::uint64_t hash;
+  };
+  Ahead fetch(const Key& packet) const {
+    const Key back = reversed(packet);
+    Ahead ahead{is_smaller(back, packet) ? back : packet, 0};
+    ahead.hash = hash_(ahead.key);
+    __builtin_prefetch(&entries_[ahead.hash & (entries_.size() - 1)]);
+    return ahead;
   }
-  std::uint32_t flow_at(std::uint64_t hash) const {
-    return entries_[hash & (entries_.size() - 1)].flow;
+  // 0: none so far.
+  std::uint32_t flow_of(const Ahead& ahead) const {
+    return locate(entries_, ahead.key, ahead.hash)->flow;
   }
   void fill(Entry& entry, std::uint32_t flow, bool opener_is_key) {
     if (entry.flow == 0) ++used_;
@@ -60,7 +69,8 @@ class FlowKeys {
  private:
   static constexpr std::size_t kFirst = 1024;
 
-  static Key reversed(Key key) {
+  static FlowKey4 reversed(const FlowKey4& key) { return key.answer(static_cast<Side>(key.side)); }
+  static FlowKey6 reversed(FlowKey6 key) {
     std::swap(key.source, key.destination);
     std::swap(key.source_port, key.destination_port);
     return key;
@@ -70,16 +80,17 @@ class FlowKeys {
     if (a.source != b.source) return a.source < b.source;
     return a.source_port < b.source_port;
   }
-  Entry* locate(HugeVector<Entry>& entries, const Key& key) const {
+  template <typename Entries>
+  static auto* locate(Entries& entries, const Key& key, std::uint64_t hash) {
     const std::size_t mask = entries.size() - 1;
-    std::size_t place = hash_(key) & mask;
+    std::size_t place = hash & mask;
     while (entries[place].flow != 0 && !(entries[place].key == key)) place = (place + 1) & mask;
     return &entries[place];
   }
   void grow() {
     HugeVector<Entry> larger(entries_.size() * 2);
     for (const Entry& entry : entries_) {
-      if (entry.flow != 0) *locate(larger, entry.key) = entry;
+      if (entry.flow != 0) *locate(larger, entry.key, hash_(entry.key)) = entry;
     }
     entries_ = std::move(larger);
   }
