@@ -30,6 +30,11 @@ SessionLayout layout_of(const Chain& chain) {
   return layout;
 }
 
+// Ahead of the packets.
+std::uint32_t budget_ahead(std::uint64_t long_turn) {
+  return long_turn != 0 ? kLeastExpiry : kExpiryBudget;
+}
+
 std::uint64_t cycles_of(Nanos span) {
   const double seconds = std::chrono::duration<double>(span).count();
   return static_cast<std::uint64_t>(seconds * static_cast<double>(rte_get_tsc_hz()));
@@ -148,16 +153,14 @@ void Worker::reclaim(std::uint64_t until) {
   if (!entrants_.empty() || !ended_.empty()) end_turn(now_);
 }
 
-std::uint32_t Context::tick_budget() const {
-  return worker_.long_turn_ != 0 ? kLeastExpiry : kExpiryBudget;
-}
+std::uint32_t Context::tick_budget() const { return budget_ahead(worker_.long_turn_); }
 
 // Keeps up with any rate of new sessions.
 std::uint32_t Worker::expiry_budget() {
   const std::uint64_t opened = sessions_->census().created_total();
   const std::uint64_t fresh = opened - std::exchange(opened_before_, opened);
-  const std::uint32_t budget = long_turn_ != 0 ? kLeastExpiry : kExpiryBudget;
-  return budget + static_cast<std::uint32_t>(std::min<std::uint64_t>(fresh, 2 * kMaxBatch));
+  return budget_ahead(long_turn_) +
+         static_cast<std::uint32_t>(std::min<std::uint64_t>(fresh, 2 * kMaxBatch));
 }
 
 void Worker::expire_fragments() {

@@ -3,6 +3,7 @@
 // The worker takes shorter ways when nobody watches it: what leaves must be the same.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <random>
 
 #include "tests/support/bed.h"
@@ -39,6 +40,9 @@ std::vector<Bytes> inside_frames(std::mt19937& random) {
 struct Outcome {
   std::vector<std::pair<Side, Bytes>> out;
   Balance balance;
+  // By function and fields: packets and bytes of both sides. Entered packet by packet when watched,
+  // else by runs (EffectRun).
+  std::map<std::string, std::array<std::uint64_t, 4>> effects;
 };
 
 Outcome run(unsigned seed, bool watched) {
@@ -77,6 +81,14 @@ Outcome run(unsigned seed, bool watched) {
       if (answers.size() > kMaxBatch) answers.resize(kMaxBatch);
     }
     result.balance = worker.ledger().total();
+    for (const Ledger::Effect& effect : worker.ledger().effects()) {
+      const auto& [inside, outside] = effect.by_side;
+      std::string name = std::to_string(effect.function);
+      for (std::size_t field = 0; field < kFieldTable.size(); ++field) {
+        if (effect.fields.contains(static_cast<Field>(field))) name += " " + std::to_string(field);
+      }
+      result.effects[name] = {inside.packets, inside.bytes, outside.packets, outside.bytes};
+    }
   }
   return result;
 }
@@ -91,6 +103,10 @@ TEST_P(Unwatched, SamePacketsLeaveAsWhenWatched) {
   EXPECT_TRUE(Ledger::balanced(unwatched.balance));
   EXPECT_EQ(watched.balance.dropped, unwatched.balance.dropped);
   EXPECT_GT(unwatched.balance.dropped, 0u);
+  EXPECT_EQ(watched.effects, unwatched.effects);
+  std::uint64_t translated = 0;
+  for (const auto& [effect, tally] : unwatched.effects) translated += tally[0] + tally[2];
+  EXPECT_EQ(translated, unwatched.out.size());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Unwatched, ::testing::Range(1u, 9u));
